@@ -1,0 +1,43 @@
+"""Where files live, by the XDG rules of the platform. Nothing is made by asking."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+APP = "mlops-tui"
+
+
+def find_config(explicit: str | None = None, cwd: Path | None = None) -> tuple[Path | None, str]:
+    """Return the configuration file in use and who named it.
+
+    The first of: `explicit` (the `--config` option), `$MLOPS_TUI_CONFIG`, `mlops-tui.toml` in the working directory or
+    the nearest parent that has one, `mlops-tui.toml` in the user's configuration folder. The first two may name a
+    file that does not exist; reading it then says so.
+    """
+    if explicit:
+        return Path(explicit), "--config"
+    if named := os.environ.get("MLOPS_TUI_CONFIG"):
+        return Path(named), "MLOPS_TUI_CONFIG"
+    here = (cwd or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        candidate = folder / "mlops-tui.toml"
+        if candidate.is_file():
+            return candidate, "working directory"
+    user = user_config()
+    return (user, "user") if user.is_file() else (None, "")
+
+
+def user_config() -> Path:
+    """Return where the user's own configuration file is, or would be."""
+    return Path(platformdirs.user_config_dir(APP)) / "mlops-tui.toml"
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be lost: the last board."""
+    return Path(platformdirs.user_cache_dir(APP))
+
+
+def log_file() -> Path:
+    """Return the log: a file, since one line on the terminal would corrupt the screen."""
+    return Path(platformdirs.user_log_dir(APP)) / "engine.log"

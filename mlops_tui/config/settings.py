@@ -1,0 +1,226 @@
+"""The settings: nested models whose docstrings are the manual, read from `mlops-tui.toml`.
+
+An empty configuration is a good one: every system then is found as its own tools find it (kubeconfig,
+`GITHUB_TOKEN`, `MLFLOW_TRACKING_URI` …).
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from mlops_tui.domain.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and refusing keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+def _tuple(value: object) -> object:
+    # TOML has arrays; frozen settings have tuples.
+    return tuple(value) if isinstance(value, list) else value
+
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+
+
+class PrometheusSettings(Section):
+    """`[environments.NAME.prometheus]`"""
+
+    url: str
+    """The server's address, such as `http://prometheus.monitoring:9090`."""
+
+
+class EnvironmentSettings(Section):
+    """`[environments.NAME]`: one place where models run."""
+
+    protected: bool = False
+    """Whether this is production: shown so that nobody mistakes it, and guarded."""
+    context: str | None = None
+    """The kubeconfig context; the current one where unset."""
+    namespaces: Strings = ()
+    """Namespaces to watch; the context's own where empty. `*` means all of them."""
+    repositories: Strings = ()
+    """GitHub repositories, `owner/name`, beside those of `[github]`."""
+    registry: str | None = None
+    """The MLflow tracking URI of this environment; `[mlflow]`'s where unset."""
+    branch: str | None = None
+    """The branch that runs here."""
+    stage: str | None = None
+    """The registry stage that is meant to serve here."""
+    alias: str | None = None
+    """The registry alias that is meant to serve here."""
+    prometheus: PrometheusSettings | None = None
+    """Where this environment's metrics are."""
+
+    @field_validator("repositories")
+    @classmethod
+    def _owner_and_name(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _check_repositories(value)
+
+
+def _check_repositories(value: tuple[str, ...]) -> tuple[str, ...]:
+    for repository in value:
+        owner, _, name = repository.partition("/")
+        if not owner or not name or "/" in name or " " in repository:
+            raise ValueError(f'"{repository}" is not of the form owner/name')
+    return value
+
+
+class GitHubSettings(Section):
+    """`[github]`"""
+
+    repositories: Strings = ()
+    """Repositories, `owner/name`; that of the working directory's git remote where empty."""
+    base_url: str | None = None
+    """The API's address; `https://api.github.com` where unset, `https://HOST/api/v3` for GitHub Enterprise Server."""
+    token_env: str | None = None
+    """The environment variable that holds the token; `GITHUB_TOKEN`, `GH_TOKEN`, then `gh auth token` where unset."""
+    runs: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many of the newest workflow runs to show of each repository."""
+
+    @field_validator("repositories")
+    @classmethod
+    def _owner_and_name(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _check_repositories(value)
+
+
+class ModelSettings(Section):
+    """`[mlflow.models."NAME"]`: how one model is judged."""
+
+    metric: str
+    """The metric to show and to compare with the champion's."""
+    higher_is_better: bool = True
+    """Whether more of it is better."""
+
+
+class MlflowSettings(Section):
+    """`[mlflow]`"""
+
+    tracking_uri: str | None = None
+    """`http(s)://…`, or `sqlite:///…` with the full mlflow installed; `$MLFLOW_TRACKING_URI` where unset."""
+    registry_uri: str | None = None
+    """The registry, where it is not at the tracking URI; `$MLFLOW_REGISTRY_URI` where unset."""
+    champion: str = "champion"
+    """The alias of the version that others are compared with."""
+    models: dict[str, ModelSettings] = {}
+    """How single models are judged."""
+
+
+class KubernetesSettings(Section):
+    """`[kubernetes]`"""
+
+    kubeconfig: str | None = None
+    """The kubeconfig file; `$KUBECONFIG`, then `~/.kube/config`, then the pod's service account where unset."""
+
+
+class UiSettings(Section):
+    """`[ui]`"""
+
+    theme: str = "midnight"
+    """A theme's name: of a file in `themes/` or in the configuration folder's `themes/`."""
+    ascii: bool = False
+    """Whether to keep to ASCII, for fonts and terminals that have no more."""
+    keys: dict[str, str] = {}
+    """Keys by the id of what they do, such as `"pane.refresh" = "r,f5"`; `mlops-tui config keys` lists the ids."""
+
+
+class Settings(Section):
+    """The whole file."""
+
+    read_only: bool = False
+    """Whether nothing may be changed from here."""
+    ui: UiSettings = UiSettings()
+    """How the screen looks."""
+    github: GitHubSettings = GitHubSettings()
+    """Workflow runs and pull requests."""
+    mlflow: MlflowSettings = MlflowSettings()
+    """Model versions."""
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    """Rollouts."""
+    environments: dict[str, EnvironmentSettings] = {}
+    """Environments by name; one named after the current context where there are none."""
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read the settings.
+
+    Args:
+        path: The file, or `None` for the defaults.
+
+    Raises:
+        ConfigError: The file is missing, cannot be read, is not TOML, or holds an unknown key or a wrong type; the
+            message is one line that names file, key and, where there is one, the nearest valid key.
+    """
+    if path is None:
+        return Settings()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file", "mlops-tui config path says where a file is looked for") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder, not a file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    return parse_settings(data, str(path))
+
+
+def parse_settings(data: Mapping[str, Any], name: str) -> Settings:
+    """Check `data` as the settings; `name` is what messages call it. Raises `ConfigError`."""
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {_describe(error)}") from None
+
+
+def _describe(error: ValidationError) -> str:
+    # An unknown key first: it is often the reason that a required one is missing.
+    errors = sorted(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+    first = errors[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(f'"{part}"' if "." in part or " " in part else part for part in location)
+    more = error.error_count() - 1
+    rest = f" (and {more} more)" if more else ""
+    if first["type"] == "extra_forbidden":
+        near = nearest(location[-1], _keys_at(location[:-1]))
+        return f'unknown key {key}{f"; did you mean {near}?" if near else ""}{rest}'
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = message.replace("a valid tuple", "a list").replace("a valid dictionary", "a table")
+    if first["type"] == "missing":
+        return f"{key} is missing{rest}"
+    given = first["input"]
+    shown = f", not {given!r}" if isinstance(given, str | int | float | bool) and "value_error" not in first["type"] else ""
+    return f"{key}: {'must be ' if shown else ''}{message}{shown}{rest}"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return the known word that `word` was most likely meant to be; empty if none is close."""
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
+
+
+def _keys_at(location: list[str]) -> list[str]:
+    """Return the keys that the table at `location` may hold."""
+    model: type[BaseModel] | None = Settings
+    for part in location:
+        if model is None:
+            return []
+        field = model.model_fields.get(part)
+        if field is None:
+            continue  # a name of the user's own, such as an environment's: its table is the one already found
+        model = _table_of(field.annotation)
+    return sorted(model.model_fields) if model else []
+
+
+def _table_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _table_of(part))), None)
