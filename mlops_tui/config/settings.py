@@ -192,13 +192,15 @@ def _describe(error: ValidationError) -> str:
     rest = f" (and {more} more)" if more else ""
     if first["type"] == "extra_forbidden":
         near = nearest(location[-1], _keys_at(location[:-1]))
-        return f'unknown key {key}{f"; did you mean {near}?" if near else ""}{rest}'
+        return f"unknown key {key}{f'; did you mean {near}?' if near else ''}{rest}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     message = message.replace("a valid tuple", "a list").replace("a valid dictionary", "a table")
     if first["type"] == "missing":
         return f"{key} is missing{rest}"
     given = first["input"]
-    shown = f", not {given!r}" if isinstance(given, str | int | float | bool) and "value_error" not in first["type"] else ""
+    shown = (
+        f", not {given!r}" if isinstance(given, str | int | float | bool) and "value_error" not in first["type"] else ""
+    )
     return f"{key}: {'must be ' if shown else ''}{message}{shown}{rest}"
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from mlops_tui.domain.base import BaseRow, RowKind
+from mlops_tui.domain.base import Attention, BaseRow, Mark, RowKind
 from mlops_tui.domain.text import Line
 
 
@@ -34,3 +34,38 @@ class RunRow(BaseRow):
     waiting_for: Line = ""
     """The environment whose approval the run waits for, where that is known."""
     pull_numbers: tuple[int, ...] = ()
+
+
+_CONCLUSIONS = {
+    "success": (Mark.OK, Attention.OK, ""),
+    "neutral": (Mark.NONE, Attention.OK, ""),
+    "skipped": (Mark.NONE, Attention.OK, ""),
+    "cancelled": (Mark.NONE, Attention.INFO, "cancelled"),
+    "stale": (Mark.STALE, Attention.INFO, "given up by GitHub"),
+    "failure": (Mark.BAD, Attention.BAD, "failed"),
+    "timed_out": (Mark.BAD, Attention.BAD, "timed out"),
+    "startup_failure": (Mark.BAD, Attention.BAD, "could not start: see the workflow file"),
+    "action_required": (Mark.WAITING, Attention.WARN, "waits for approval to run"),
+}
+_APPROVAL = "waits for approval"
+_STATUSES = {
+    "in_progress": (Mark.RUNNING, Attention.INFO, ""),
+    "queued": (Mark.WAITING, Attention.INFO, "queued"),
+    "requested": (Mark.WAITING, Attention.INFO, "queued"),
+    "pending": (Mark.WAITING, Attention.INFO, "waits for its concurrency group"),
+}
+
+
+def judge_run(status: str, conclusion: str, waiting_for: str = "") -> tuple[Mark, Attention, str]:
+    """Return how a run, or a job of one, is shown, how much it wants attention, and why.
+
+    Args:
+        status: GitHub's own.
+        conclusion: GitHub's own; empty until the run is complete.
+        waiting_for: The environments whose approval it waits for, where they are known.
+    """
+    if status == "waiting":
+        return Mark.WAITING, Attention.WARN, f"waits for approval of {waiting_for}" if waiting_for else _APPROVAL
+    if status == "completed":
+        return _CONCLUSIONS.get(conclusion, (Mark.UNKNOWN, Attention.UNKNOWN, f"ended as {conclusion or 'nothing'}"))
+    return _STATUSES.get(status, (Mark.UNKNOWN, Attention.UNKNOWN, f"is {status or 'in no state'}"))

@@ -1,0 +1,43 @@
+"""`mlops-tui config`: where the configuration is, and what may be in it."""
+
+import json
+
+import click
+
+from mlops_tui.cli.options import config_option, reports_errors, settings_of
+from mlops_tui.config.paths import find_config, log_file, user_config
+from mlops_tui.config.settings import Settings
+
+
+@click.group()
+def config() -> None:
+    """Show where the configuration is, check it, and say what may be in it."""
+
+
+@config.command()
+@config_option
+@reports_errors
+def path(config: str | None) -> None:
+    """Print the configuration file in use, or where one would be looked for."""
+    found, named_by = find_config(config)
+    if found is not None:
+        click.echo(f"{found}  ({named_by})")
+    else:
+        click.echo(f"{user_config()}  (not there; ./mlops-tui.toml comes first)")
+    click.echo(f"log: {log_file()}", err=True)
+
+
+@config.command()
+@config_option
+@reports_errors
+def check(config: str | None) -> None:
+    """Read the configuration and report what is wrong with it."""
+    settings, found = settings_of(config)
+    names = ", ".join(settings.environments) or "none named"
+    click.echo(f"{found or 'no file: the defaults'}: ok; environments: {names}")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    click.echo(json.dumps(Settings.model_json_schema(), indent=2))

@@ -1,0 +1,120 @@
+"""`mlops-tui demo`: the dashboard on an embedded world."""
+
+import importlib.util
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from mlops_tui.cli.launch import DashboardOptions, run_dashboard
+from mlops_tui.cli.options import read_only_option, reports_errors, say
+from mlops_tui.demo import (
+    CONFIG_NAME,
+    GITHUB_TOKEN,
+    TOKEN_ENV,
+    Addresses,
+    WorldFailed,
+    start_world,
+    stop_world,
+    wait_until_ready,
+)
+from mlops_tui.domain.errors import ConfigError, EngineError
+
+NEEDED = ("starlette", "uvicorn", "graphql", "mlflow.server", "flask")
+"""What the `demo` extra brings."""
+CONFIG_WAIT = 30.0
+"""Seconds until the world has said where its servers are: it takes a fraction of one."""
+
+
+@click.command()
+@read_only_option
+@click.option("--seed", type=int, default=7, show_default=True, help="The same seed tells the same story.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0.1, max=100), default=1.0, show_default=True, help="How fast the story runs."
+)
+@click.option("--serve-only", is_flag=True, help="Keep the world up without the screen, and print how to reach it.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="For --serve-only.")
+@click.option("--theme", metavar="NAME", help="A theme's name, such as midnight or daylight.")
+@click.option("--ascii", is_flag=True, help="Keep to ASCII.")
+@reports_errors
+def demo(
+    read_only: bool, seed: int, speed: float, serve_only: bool, format_: str, theme: str | None, ascii: bool
+) -> None:
+    """Show the dashboard on an embedded world: a real MLflow server, and servers that answer as GitHub and Kubernetes.
+
+    Everything runs on loopback and is gone when the command ends, however it ends.
+    """
+    _check_installed()
+    home = Path(tempfile.mkdtemp(prefix="mlops-tui-demo-"))
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    world = start_world(home, seed=seed, speed=speed)
+    try:
+        if serve_only:
+            code = _serve(world, format_)
+        else:
+            code = run_dashboard(
+                DashboardOptions(
+                    config=str(home / CONFIG_NAME),
+                    read_only=read_only,
+                    theme=theme,
+                    ascii=ascii,
+                    engine_arguments=("--await-config", str(CONFIG_WAIT)),
+                    environ={TOKEN_ENV: GITHUB_TOKEN},
+                )
+            )
+    finally:
+        stop_world(world)
+        shutil.rmtree(home, ignore_errors=True)
+    sys.exit(code)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _check_installed() -> None:
+    for module in NEEDED:
+        try:
+            found = importlib.util.find_spec(module) is not None
+        except ModuleNotFoundError:
+            found = False
+        if not found:
+            raise ConfigError(
+                f"the demo needs {module.partition('.')[0]}, which is not installed", 'pip install "mlops-tui[demo]"'
+            )
+
+
+def _serve(world: subprocess.Popen[bytes], format_: str) -> int:
+    try:
+        reach = wait_until_ready(world)
+    except WorldFailed as error:
+        raise EngineError(str(error)) from None
+    if format_ == "json":
+        click.echo(json.dumps(reach))
+        sys.stdout.flush()
+    else:
+        click.echo("\n".join(_how_to_reach(reach)))
+    say("Ctrl-C ends it")
+    try:
+        world.wait()
+    except KeyboardInterrupt:
+        return 0
+    return 1
+
+
+def _how_to_reach(reach: Addresses) -> list[str]:
+    return [
+        f"GitHub      {reach['github_api_url']}",
+        f"            curl -H 'Authorization: Bearer {reach['github_token']}' {reach['github_api_url']}/user",
+        f"MLflow      {reach['mlflow_tracking_uri']}",
+        f"            MLFLOW_TRACKING_URI={reach['mlflow_tracking_uri']} (its own UI in a browser)",
+        "Kubernetes  contexts admin and oncall",
+        f"            kubectl --kubeconfig {reach['kubeconfig']} get deployments -A",
+        f"mlops-tui   {TOKEN_ENV}={reach['github_token']} mlops-tui --config {reach['config']}",
+    ]

@@ -1,0 +1,55 @@
+"""`mlops-tui engine`: the engine alone."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from mlops_tui.cli.options import config_option, env_option, read_only_option, reports_errors, settings_of
+from mlops_tui.domain.errors import ConfigError
+
+
+@click.command()
+@config_option
+@env_option
+@read_only_option
+@click.option("--listen", metavar="SOCKET", help="Serve every viewer at this Unix socket, until stopped.")
+@click.option(
+    "--await-config",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    hidden=True,
+    help="Wait this long for the configuration file to appear.",
+)
+@reports_errors
+def engine(
+    config: str | None, environments: tuple[str, ...], read_only: bool, listen: str | None, await_config: float
+) -> None:
+    """Run the engine alone: for one viewer on standard input and output, or shared at a socket.
+
+    Several dashboards then share its connections and its API quota: `mlops-tui --attach SOCKET`.
+    """
+    from mlops_tui.config.paths import log_file
+    from mlops_tui.engine.compose import build_engine
+    from mlops_tui.engine.engine import Engine
+    from mlops_tui.engine.process import log_to_file, run_socket, run_stdio
+
+    log_to_file(log_file())
+
+    def make() -> Engine:
+        if config:
+            _await_file(Path(config), await_config)
+        settings, path = settings_of(config)
+        return build_engine(settings, environments=environments, read_only=read_only, config=path)
+
+    sys.exit(run_socket(make, Path(listen)) if listen else run_stdio(make))
+
+
+def _await_file(path: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() >= deadline:
+            raise ConfigError(f"{path}: no such file" + (f" after {seconds:g} s" if seconds else ""))
+        time.sleep(0.02)

@@ -1,0 +1,178 @@
+"""Starting the dashboard. Only the standard library up to the first frame: click and pydantic cost a third of it."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from mlops_tui.engine.ports import EnginePort
+
+
+@dataclass(frozen=True)
+class DashboardOptions:
+    """What `mlops-tui` without a command was asked for.
+
+    Attributes:
+        engine_arguments: Further options for the engine's process, such as those of the demo.
+        environ: Variables set for the engine's process.
+    """
+
+    config: str | None = None
+    environments: tuple[str, ...] = ()
+    read_only: bool = False
+    attach: str | None = None
+    theme: str | None = None
+    ascii: bool = False
+    no_color: bool = False
+    engine_arguments: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
+
+
+class _Decline(Exception):
+    """Not a plain dashboard: click, which has the help and the messages, takes over."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _Decline(message)
+
+
+def dashboard_options(arguments: Sequence[str]) -> DashboardOptions | None:
+    """Return the dashboard's options, or `None` where the arguments are for click: a command, help, an error."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    parser.add_argument("--env", action="append", default=[])
+    parser.add_argument("--read-only", action="store_true")
+    parser.add_argument("--attach")
+    parser.add_argument("--theme")
+    parser.add_argument("--ascii", action="store_true")
+    parser.add_argument("--no-color", action="store_true")
+    try:
+        found = parser.parse_args(arguments)
+    except _Decline:
+        return None
+    return DashboardOptions(
+        config=found.config,
+        environments=tuple(found.env),
+        read_only=found.read_only or truthy(os.environ.get("MLOPS_TUI_READ_ONLY")),
+        attach=found.attach,
+        theme=found.theme,
+        ascii=found.ascii,
+        no_color=found.no_color,
+    )
+
+
+def truthy(value: str | None) -> bool:
+    """Whether an environment variable is set to something that means yes."""
+    return (value or "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def engine_arguments(options: DashboardOptions) -> list[str]:
+    """Return the options of `mlops-tui engine` for this dashboard."""
+    arguments = [*options.engine_arguments]
+    if options.config:
+        arguments += ["--config", options.config]
+    for name in options.environments:
+        arguments += ["--env", name]
+    if options.read_only:
+        arguments.append("--read-only")
+    return arguments
+
+
+def run_dashboard(options: DashboardOptions) -> int:
+    """Show the dashboard until it is left. Returns the exit code."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print("mlops-tui: the dashboard needs a terminal; mlops-tui snapshot prints the same as data", file=sys.stderr)
+        return 2
+    if options.no_color:
+        os.environ["NO_COLOR"] = "1"
+    os.environ.update(options.environ)
+    child: subprocess.Popen[bytes] | None = None
+    if not options.attach:
+        from mlops_tui.engine.child import start_child
+
+        child = start_child(engine_arguments(options))
+    try:
+        return _show(options, child)
+    finally:
+        if child is not None and child.poll() is None:
+            _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End an engine that nobody has ended yet: the screen did not get that far."""
+    if child.stdin is not None and not child.stdin.closed:
+        child.stdin.close()
+    try:
+        child.wait(2)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _show(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -> int:
+    from mlops_tui import __version__
+    from mlops_tui.ui.app import DashboardApp, UiOptions
+
+    raw = _peek_ui(options.config)
+    app = DashboardApp(
+        _connect(options, child),
+        ui=UiOptions(
+            theme=options.theme or _text(raw.get("theme")) or UiOptions.theme,
+            ascii=options.ascii or raw.get("ascii") is True,
+            keys={str(name): str(keys) for name, keys in (raw.get("keys") or {}).items()},
+            read_only=options.read_only,
+            version=__version__,
+        ),
+    )
+    result = app.run()
+    if result:
+        print(f"mlops-tui: {result}", file=sys.stderr)
+    return app.return_code or 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _connect(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -> "Callable[[], Awaitable[EnginePort]]":
+    async def connect() -> "EnginePort":
+        import asyncio
+        import importlib
+
+        from mlops_tui.engine.child import start_child
+
+        # In a thread: reading the contract's modules would hold up the screen, which is painted by now.
+        remote: Any = await asyncio.to_thread(importlib.import_module, "mlops_tui.engine.remote")
+        if options.attach:
+            connector = remote.socket_connector(options.attach)
+        else:
+            connector = remote.child_connector(lambda: start_child(engine_arguments(options)), child)
+        engine = remote.RemoteEngine(connector)
+        engine.start()
+        return engine  # type: ignore[no-any-return]
+
+    return connect
+
+
+def _peek_ui(config: str | None) -> dict[str, Any]:
+    """Return the `[ui]` table unchecked: the first frame wants its theme; the engine checks the file and reports."""
+    import tomllib
+
+    path = _config_path(config)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("ui", {}) if path else {}
+    except (OSError, ValueError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def _config_path(config: str | None) -> Path | None:
+    from mlops_tui.config.paths import find_config
+
+    return find_config(config)[0]

@@ -1,0 +1,47 @@
+"""The commands, as click sees them."""
+
+import sys
+from typing import Any
+
+import click
+
+from mlops_tui import __version__
+from mlops_tui.cli.config import config
+from mlops_tui.cli.demo import demo
+from mlops_tui.cli.doctor import doctor
+from mlops_tui.cli.engine import engine
+from mlops_tui.cli.launch import DashboardOptions, run_dashboard
+from mlops_tui.cli.options import config_option, env_option, read_only_option
+from mlops_tui.cli.snapshot import snapshot
+
+EXIT_CODES = """\b
+Exit codes:
+  0  ok                                4  not authenticated or not permitted
+  1  failed                            5  refused
+  2  usage or configuration            6  outcome unknown
+  3  partial data                    130  interrupted
+"""
+
+
+@click.group(invoke_without_command=True, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mlops-tui", message="%(prog)s %(version)s")
+@config_option
+@env_option
+@read_only_option
+@click.option("--attach", metavar="SOCKET", help="Look through a shared engine (`mlops-tui engine --listen SOCKET`).")
+@click.option("--theme", metavar="NAME", help="A theme's name, such as midnight or daylight.")
+@click.option("--ascii", is_flag=True, help="Keep to ASCII, for fonts and terminals that have no more.")
+@click.option("--no-color", is_flag=True, help="No colour; NO_COLOR=1 does the same.")
+@click.pass_context
+def cli(context: click.Context, /, config: str | None, environments: tuple[str, ...], **flags: Any) -> None:
+    """Show what is approved and what is serving: workflow runs, model versions, rollouts and pull requests.
+
+    Without a command this is the dashboard. An empty configuration works where kubectl, gh and mlflow do.
+    """
+    if context.invoked_subcommand is None:
+        sys.exit(run_dashboard(DashboardOptions(config=config, environments=environments, **flags)))
+    context.obj = {"config": config, "environments": environments, "read_only": flags["read_only"]}
+
+
+for command in (demo, snapshot, doctor, engine, config):
+    cli.add_command(command)

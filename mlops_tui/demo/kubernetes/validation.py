@@ -1,0 +1,193 @@
+"""The rules that objects have to keep, with the API server's words for the broken ones."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mlops_tui.demo.kubernetes.errors import ApiError, bad_request, invalid
+from mlops_tui.demo.kubernetes.resources import Resource
+from mlops_tui.demo.kubernetes.selectors import labels_match
+from mlops_tui.demo.kubernetes.store import JsonObject
+
+Cause = tuple[str, str, str]
+"""Field, reason and message of a broken rule."""
+
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAME_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+NAME_LIMIT = 253
+"""Characters in an object's name, for every kind."""
+
+_SHAPES: tuple[tuple[str, type, str], ...] = (
+    ("metadata", dict, "v1.ObjectMeta"),
+    ("metadata.name", str, "string"),
+    ("metadata.namespace", str, "string"),
+    ("metadata.labels", dict, "map[string]string"),
+    ("metadata.annotations", dict, "map[string]string"),
+    ("metadata.ownerReferences", list, "[]v1.OwnerReference"),
+    ("spec", dict, "Spec"),
+    ("spec.replicas", int, "int32"),
+    ("spec.paused", bool, "bool"),
+    ("spec.selector", dict, "v1.LabelSelector"),
+    ("spec.strategy", dict, "v1.DeploymentStrategy"),
+    ("spec.strategy.rollingUpdate", dict, "v1.RollingUpdateDeployment"),
+    ("spec.template", dict, "v1.PodTemplateSpec"),
+    ("spec.template.metadata", dict, "v1.ObjectMeta"),
+    ("spec.template.metadata.labels", dict, "map[string]string"),
+    ("spec.template.spec", dict, "v1.PodSpec"),
+    ("spec.template.spec.containers", list, "[]v1.Container"),
+    ("spec.containers", list, "[]v1.Container"),
+    ("spec.ports", list, "[]v1.ServicePort"),
+    ("status", dict, "Status"),
+)
+
+
+def check_shape(body: Any, kind: str) -> None:
+    """Refuse what cannot be read as an object of `kind`, before anything relies on its structure.
+
+    Raises:
+        ApiError: 400, as decoding in the server does.
+    """
+    if not isinstance(body, dict):
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind")
+    for path, wanted, type_name in _SHAPES:
+        value: Any = body
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            raise _not_a(kind, path, value, type_name)
+    for path in ("spec.template.spec.containers", "spec.containers", "spec.ports"):
+        for element in _items(body, path):
+            if not isinstance(element, dict):
+                raise _not_a(kind, path, element, "struct")
+    for path in ("metadata.labels", "metadata.annotations", "spec.template.metadata.labels"):
+        for value in _values(body, path):
+            if not isinstance(value, str):
+                raise _not_a(kind, path, value, "string")
+
+
+def _not_a(kind: str, path: str, value: Any, type_name: str) -> ApiError:
+    found = {str: "string", bool: "bool", dict: "object", list: "array"}.get(type(value), "number")
+    reason = f"json: cannot unmarshal {found} into Go struct field {kind}.{path} of type {type_name}"
+    return bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {reason}')
+
+
+def _at(body: JsonObject, path: str) -> Any:
+    value: Any = body
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _items(body: JsonObject, path: str) -> list[Any]:
+    return _at(body, path) or []
+
+
+def _values(body: JsonObject, path: str) -> Iterator[Any]:
+    yield from (_at(body, path) or {}).values()
+
+
+def validate(resource: Resource, body: JsonObject, previous: JsonObject | None = None) -> None:
+    """Check an object with its defaults filled in; `previous` is the state that it would replace.
+
+    Raises:
+        ApiError: 422, naming every broken rule.
+    """
+    causes = [*_metadata_causes(body)]
+    if resource.kind in ("Deployment", "ReplicaSet"):
+        causes += _workload_causes(body, previous)
+    elif resource.kind == "Pod":
+        causes += _container_causes(body["spec"], "spec")
+    elif resource.kind == "Event":
+        causes += _event_causes(body)
+    elif resource.kind == "Lease":
+        causes += _lease_causes(body["spec"])
+    if causes:
+        raise invalid(resource.kind, resource.group, body["metadata"].get("name", ""), causes)
+
+
+def _metadata_causes(body: JsonObject) -> Iterator[Cause]:
+    name = body["metadata"].get("name", "")
+    if not name:
+        yield "metadata.name", "FieldValueRequired", "Required value: name or generateName is required"
+    elif not _SUBDOMAIN.fullmatch(name):
+        yield "metadata.name", "FieldValueInvalid", f'Invalid value: "{name}": {_NAME_RULE}'
+    elif len(name) > NAME_LIMIT:
+        message = f'Invalid value: "{name}": must be no more than {NAME_LIMIT} characters'
+        yield "metadata.name", "FieldValueInvalid", message
+
+
+def _workload_causes(body: JsonObject, previous: JsonObject | None) -> Iterator[Cause]:
+    spec = body["spec"]
+    selector, labels = spec.get("selector"), spec["template"]["metadata"].get("labels")
+    if spec["replicas"] < 0:
+        yield "spec.replicas", "FieldValueInvalid", f"Invalid value: {spec['replicas']}: {_NOT_NEGATIVE}"
+    if selector is None:
+        yield "spec.selector", "FieldValueRequired", "Required value"
+    elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
+        message = f"Invalid value: {_go_selector(selector)}: empty selector is invalid for {_noun(body)}"
+        yield "spec.selector", "FieldValueInvalid", message
+    if selector is None or not labels_match(selector, labels or {}):
+        message = f"Invalid value: {_go_map(labels)}: `selector` does not match template `labels`"
+        yield "spec.template.metadata.labels", "FieldValueInvalid", message
+    yield from _container_causes(spec["template"]["spec"], "spec.template.spec")
+    if previous is not None and selector != previous["spec"].get("selector"):
+        yield "spec.selector", "FieldValueInvalid", f"Invalid value: {_go_selector(selector)}: field is immutable"
+
+
+def _container_causes(spec: JsonObject, path: str) -> Iterator[Cause]:
+    containers = spec.get("containers") or []
+    if not containers:
+        yield f"{path}.containers", "FieldValueRequired", "Required value"
+    names: set[str] = set()
+    for index, container in enumerate(containers):
+        for field in ("name", "image"):
+            if not container.get(field):
+                yield f"{path}.containers[{index}].{field}", "FieldValueRequired", "Required value"
+        name = container.get("name", "")
+        if name in names:
+            yield f"{path}.containers[{index}].name", "FieldValueDuplicate", f'Duplicate value: "{name}"'
+        names.add(name)
+
+
+def _event_causes(body: JsonObject) -> Iterator[Cause]:
+    namespace = body["involvedObject"].get("namespace") or "default"
+    if namespace != body["metadata"].get("namespace"):
+        message = f'Invalid value: "{body["involvedObject"].get("namespace", "")}": does not match event.namespace'
+        yield "involvedObject.namespace", "FieldValueInvalid", message
+
+
+def _lease_causes(spec: JsonObject) -> Iterator[Cause]:
+    for field in ("leaseDurationSeconds", "leaseTransitions"):
+        value, least = spec.get(field), 1 if field == "leaseDurationSeconds" else 0
+        if isinstance(value, int) and value < least:
+            rule = "must be greater than 0" if least else _NOT_NEGATIVE
+            yield f"spec.{field}", "FieldValueInvalid", f"Invalid value: {value}: {rule}"
+
+
+_NOT_NEGATIVE = "must be greater than or equal to 0"
+
+
+def negative_scale(name: str, replicas: int) -> ApiError:
+    """Return the refusal of a `Scale` below zero."""
+    message = f"Invalid value: {replicas}: {_NOT_NEGATIVE}"
+    return invalid("Scale", "autoscaling", name, [("spec.replicas", "FieldValueInvalid", message)])
+
+
+def _noun(body: JsonObject) -> str:
+    return str(body["kind"]).lower()
+
+
+def _go_map(labels: Any) -> str:
+    if labels is None:
+        return "map[string]string(nil)"
+    pairs = ", ".join(f'"{key}":"{value}"' for key, value in sorted(labels.items()))
+    return f"map[string]string{{{pairs}}}"
+
+
+def _go_selector(selector: Any) -> str:
+    labels = (selector or {}).get("matchLabels")
+    return f"v1.LabelSelector{{MatchLabels:{_go_map(labels)}, MatchExpressions:[]v1.LabelSelectorRequirement(nil)}}"

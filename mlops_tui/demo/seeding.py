@@ -1,0 +1,214 @@
+"""Writes the past into MLflow's own database, through MLflow's own tables, in one transaction.
+
+MLflow's interface stamps what it creates with the present, and takes half a minute for what takes a moment here.
+"""
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from mlops_tui.demo.story import BOT, MODELS, Model, Release, digest, metrics_of, params_of
+
+TRIALS = 6
+"""Training runs a model that registered no version."""
+
+
+class Store(Protocol):
+    """What is used of MLflow's `SqlAlchemyStore`."""
+
+    def ManagedSessionMaker(self, read_only: bool = True) -> AbstractContextManager[Any]:  # noqa: N802
+        """Open a transaction."""
+
+
+def seed_registry(store: Store, past: Iterable[Release], *, seed: int, began: datetime) -> None:
+    """Fill an empty database with the runs and versions of `past`, the older before the newer, as of `began`."""
+    of_model = defaultdict(list)
+    for release in past:
+        of_model[release.model.name].append(release)
+    with store.ManagedSessionMaker(read_only=False) as session:
+        for number, model in enumerate(MODELS, start=1):
+            made = of_model[model.name]
+            session.add(_experiment(model, number, made[0].trained_at))
+            session.flush()
+            for release in made:
+                session.add_all(_release_run(release, number))
+            session.add_all(_trials(model, number, seed, began))
+            session.flush()
+            session.add_all(_registered_model(model, made))
+            session.flush()
+            for release in made:
+                session.add_all(_version(release, number, began))
+
+
+def artifact_uri(experiment: int, run_id: str) -> str:
+    """Return where a run keeps its artifacts, as the server says it."""
+    return f"mlflow-artifacts:/{experiment}/{run_id}/artifacts"
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _experiment(model: Model, number: int, first: datetime) -> Any:
+    from mlflow.store.tracking.dbmodels.models import SqlExperiment
+
+    created = _millis(first - timedelta(days=2))
+    return SqlExperiment(
+        experiment_id=number,
+        name=model.name,
+        artifact_location=f"mlflow-artifacts:/{number}",
+        creation_time=created,
+        last_update_time=created,
+    )
+
+
+def _release_run(release: Release, experiment: int) -> Iterator[Any]:
+    return _run(
+        experiment=experiment,
+        run_id=release.run_id,
+        name=f"full-training-{release.version}",
+        model=release.model,
+        status="FINISHED",
+        ended=release.trained_at,
+        took=release.training,
+        commit=release.commit,
+        metrics=release.metrics,
+        params=release.params,
+    )
+
+
+def _trials(model: Model, experiment: int, seed: int, began: datetime) -> Iterator[Any]:
+    generator = random.Random(f"{seed}/trials/{model.name}")
+    for index in range(TRIALS):
+        failed = index % 4 == 2
+        metrics = metrics_of(model, model.champion - generator.randint(1, 3), generator)
+        yield from _run(
+            experiment=experiment,
+            run_id=digest(seed, model.name, "trial", index)[:32],
+            name=f"trial-{index + 1}",
+            model=model,
+            status="FAILED" if failed else "FINISHED",
+            ended=began - timedelta(hours=generator.uniform(3, 90)),
+            took=timedelta(minutes=generator.randint(4, 40)),
+            commit=digest(seed, model.name, "trial-commit", index),
+            metrics={"loss": metrics["loss"] * 3} if failed else metrics,
+            params=params_of(generator),
+        )
+
+
+def _run(
+    *,
+    experiment: int,
+    run_id: str,
+    name: str,
+    model: Model,
+    status: str,
+    ended: datetime,
+    took: timedelta,
+    commit: str,
+    metrics: dict[str, float],
+    params: dict[str, str],
+) -> Iterator[Any]:
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
+
+    at = _millis(ended)
+    yield SqlRun(
+        run_uuid=run_id,
+        name=name,
+        source_type="UNKNOWN",
+        source_name="",
+        entry_point_name="",
+        user_id=BOT,
+        status=status,
+        start_time=_millis(ended - took),
+        end_time=at,
+        source_version="",
+        lifecycle_stage="active",
+        artifact_uri=artifact_uri(experiment, run_id),
+        experiment_id=experiment,
+    )
+    for key, value in run_tags(model, name, commit).items():
+        yield SqlTag(run_uuid=run_id, key=key, value=value)
+    for key, value in params.items():
+        yield SqlParam(run_uuid=run_id, key=key, value=value)
+    for key, number in metrics.items():
+        yield SqlMetric(run_uuid=run_id, key=key, value=number, timestamp=at, step=0, is_nan=False)
+        yield SqlLatestMetric(run_uuid=run_id, key=key, value=number, timestamp=at, step=0, is_nan=False)
+
+
+def run_tags(model: Model, name: str, commit: str) -> dict[str, str]:
+    """Return the tags that the training job gives a run."""
+    return {
+        "mlflow.runName": name,
+        "mlflow.user": BOT,
+        "mlflow.source.name": "train.py",
+        "mlflow.source.type": "JOB",
+        "mlflow.source.git.commit": commit,
+        "mlflow.source.git.branch": "main",
+        "mlflow.source.git.repoURL": f"https://github.com/{model.repository}.git",
+    }
+
+
+def version_tags(image: str, pull: int) -> dict[str, str]:
+    """Return the tags that the pipeline gives a version."""
+    return {"image": image, "pull_request": str(pull), "gate": "passed"}
+
+
+def description_of(subject: str, pull: int) -> str:
+    """Return the description that the pipeline gives a version."""
+    return f"{subject} (#{pull})"
+
+
+def _registered_model(model: Model, made: list[Release]) -> Iterator[Any]:
+    from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel, SqlRegisteredModelTag
+
+    yield SqlRegisteredModel(
+        name=model.name,
+        creation_time=_millis(made[0].trained_at),
+        last_updated_time=_millis(made[-1].trained_at),
+        description=f"{model.title.capitalize()}: {model.task}, judged by {model.metric}.",
+    )
+    yield SqlRegisteredModelTag(name=model.name, key="task", value=model.task)
+    yield SqlRegisteredModelTag(name=model.name, key="owners", value=json.dumps(model.owners))
+
+
+def _version(release: Release, experiment: int, began: datetime) -> Iterator[Any]:
+    from mlflow.store.model_registry.dbmodels.models import (
+        SqlModelVersion,
+        SqlModelVersionTag,
+        SqlRegisteredModelAlias,
+    )
+
+    name, version = release.model.name, release.version
+    promoted = began - timedelta(hours=release.model.champion_age)
+    is_champion = "champion" in release.aliases
+    changed = promoted if is_champion else release.trained_at + timedelta(minutes=9)
+    source = f"{artifact_uri(experiment, release.run_id)}/model"
+    yield SqlModelVersion(
+        name=name,
+        version=version,
+        creation_time=_millis(release.trained_at),
+        last_updated_time=_millis(changed),
+        description=description_of(release.subject, release.pull),
+        user_id=BOT,
+        current_stage=release.stage,
+        source=source,
+        storage_location=source,
+        run_id=release.run_id,
+        status="READY",
+    )
+    tags = version_tags(release.image, release.pull)
+    if is_champion:
+        tags |= {
+            "mlops_tui.promoted_by": BOT,
+            "mlops_tui.promoted_from": "Staging",
+            "mlops_tui.promoted_at": promoted.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+    for key, value in tags.items():
+        yield SqlModelVersionTag(name=name, version=version, key=key, value=value)
+    for alias in release.aliases:
+        yield SqlRegisteredModelAlias(name=name, alias=alias, version=version)

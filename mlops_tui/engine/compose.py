@@ -1,0 +1,141 @@
+"""From settings to an engine: which systems there are, each once, whoever names them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlops_tui.config.settings import EnvironmentSettings, Settings, nearest
+from mlops_tui.domain.clock import Clock, SystemClock
+from mlops_tui.domain.errors import ConfigError
+from mlops_tui.engine.engine import Engine
+from mlops_tui.engine.messages import EnvironmentScope, Scope
+from mlops_tui.sources.base import Source
+from mlops_tui.sources.github import GitHubSource, GitHubTarget
+from mlops_tui.sources.kubernetes import KubernetesSource, KubernetesTarget
+from mlops_tui.sources.mlflow import MlflowSource, MlflowTarget
+
+IMPLICIT = "default"
+"""The environment's name where the configuration has none."""
+OWN_NAMESPACE = ""
+"""Stands for the namespace that the kubeconfig's context names."""
+
+
+def chosen_environments(settings: Settings, names: Sequence[str]) -> dict[str, EnvironmentSettings]:
+    """Return the environments by name: all of them, or those that `names` asks for.
+
+    Raises:
+        ConfigError: A name is not in the configuration.
+    """
+    environments = settings.environments or {IMPLICIT: EnvironmentSettings()}
+    for name in names:
+        if name not in environments:
+            near = nearest(name, list(environments))
+            known = f"did you mean {near}?" if near else f"there are: {', '.join(environments)}"
+            raise ConfigError(f"--env {name}: no such environment; {known}")
+    return {name: environments[name] for name in names} if names else dict(environments)
+
+
+def scope_of(settings: Settings, names: Sequence[str], *, read_only: bool, config: Path | None) -> Scope:
+    """Return what an engine for these settings looks at. Raises `ConfigError`."""
+    return Scope(
+        environments=tuple(
+            EnvironmentScope(name=name, protected=environment.protected, places=_places(environment))
+            for name, environment in chosen_environments(settings, names).items()
+        ),
+        read_only=read_only or settings.read_only,
+        config=str(config or ""),
+    )
+
+
+def _places(environment: EnvironmentSettings) -> tuple[str, ...]:
+    context = environment.context or "current context"
+    return tuple(f"{context}/{namespace}" for namespace in environment.namespaces) or (context,)
+
+
+def build_engine(
+    settings: Settings,
+    *,
+    environments: Sequence[str] = (),
+    read_only: bool = False,
+    config: Path | None = None,
+    clock: Clock | None = None,
+) -> Engine:
+    """Return an engine, not yet started, for `environments` (all where empty). Raises `ConfigError`."""
+    scope = scope_of(settings, environments, read_only=read_only, config=config)
+    clock = clock or SystemClock()
+    chosen = chosen_environments(settings, environments)
+    sources: list[Source] = [
+        GitHubSource(github_target(settings, chosen), clock),
+        *(MlflowSource(target, clock) for target in mlflow_targets(settings, chosen)),
+        *(KubernetesSource(target, clock) for target in kubernetes_targets(settings, chosen)),
+    ]
+    return Engine(sources, scope, clock=clock)
+
+
+def github_target(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> GitHubTarget:
+    """Return the one GitHub target: the repositories of `[github]` and of every environment, each once."""
+    named = [*settings.github.repositories, *(r for e in chosen.values() for r in e.repositories)]
+    return GitHubTarget(
+        source_id="github",
+        base_url=settings.github.base_url,
+        repositories=tuple(dict.fromkeys(named)),
+        token_env=settings.github.token_env,
+        runs=settings.github.runs,
+        environments=tuple(chosen),
+        working_directory=Path.cwd(),
+    )
+
+
+def mlflow_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> list[MlflowTarget]:
+    """Return a target for each registry that the environments name."""
+    by_uri: dict[str | None, list[str]] = {}
+    for name, environment in chosen.items():
+        by_uri.setdefault(environment.registry or settings.mlflow.tracking_uri, []).append(name)
+    return [
+        MlflowTarget(
+            source_id="mlflow" if len(by_uri) == 1 else f"mlflow:{names[0]}",
+            tracking_uri=uri,
+            registry_uri=settings.mlflow.registry_uri if uri == settings.mlflow.tracking_uri else None,
+            registry="mlflow" if len(by_uri) == 1 else names[0],
+            champion=settings.mlflow.champion,
+            models=settings.mlflow.models,
+            environments=tuple(names),
+        )
+        for uri, names in by_uri.items()
+    ]
+
+
+def kubernetes_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> list[KubernetesTarget]:
+    """Return a target for each context that the environments name, with the namespaces of all of them.
+
+    Raises:
+        ConfigError: Two environments claim the same namespace of the same context.
+    """
+    by_context: dict[str | None, dict[str, str]] = {}
+    for name, environment in chosen.items():
+        namespaces = by_context.setdefault(environment.context, {})
+        for namespace in environment.namespaces or (OWN_NAMESPACE,):
+            if (owner := namespaces.setdefault(namespace, name)) != name:
+                place = f"{environment.context or 'the current context'}/{namespace or 'its own namespace'}"
+                raise ConfigError(f"environments {owner} and {name} both claim {place}", "give each its own namespaces")
+    return [
+        KubernetesTarget(
+            source_id="kubernetes" if len(by_context) == 1 else f"kubernetes:{context or 'current'}",
+            kubeconfig=settings.kubernetes.kubeconfig,
+            context=context,
+            namespaces={name: owner for name, owner in namespaces.items() if name != OWN_NAMESPACE},
+            environment=namespaces.get(OWN_NAMESPACE, next(iter(namespaces.values()))),
+        )
+        for context, namespaces in by_context.items()
+        if _check_mixed(context, namespaces)
+    ]
+
+
+def _check_mixed(context: str | None, namespaces: dict[str, str]) -> bool:
+    if OWN_NAMESPACE in namespaces and len(namespaces) > 1:
+        name = namespaces[OWN_NAMESPACE]
+        other = next(owner for owner in namespaces.values() if owner != name)
+        raise ConfigError(
+            f"environments.{name}.namespaces is empty, and {other} shares the context {context or '(current)'}",
+            f"name the namespaces of {name}",
+        )
+    return True

@@ -1,0 +1,114 @@
+"""The engine in this process: sources, their pollers and the board."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Sequence
+from typing import Self
+
+from mlops_tui.domain.base import Detail, RowRef
+from mlops_tui.domain.clock import Clock, SystemClock
+from mlops_tui.domain.describe import describe, title_of
+from mlops_tui.domain.errors import EngineError, SourceError
+from mlops_tui.domain.state import Probe
+from mlops_tui.engine.board import Board
+from mlops_tui.engine.messages import Scope, Update
+from mlops_tui.engine.poller import Poller
+from mlops_tui.sources.base import Source
+
+log = logging.getLogger(__name__)
+
+DETAIL_TIMEOUT = 20.0
+"""Seconds that a detail may take before the row's own facts have to do."""
+
+
+class Engine:
+    """Implements `EnginePort` over sources in this process. Use as an async context manager."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        scope: Scope,
+        *,
+        clock: Clock | None = None,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._sources = {source.info.id: source for source in sources}
+        self.board = Board(scope)
+        jitter = jitter or random.Random()
+        self._pollers = {
+            name: Poller(source, self.board, self._clock, jitter) for name, source in self._sources.items()
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Begin to read the sources."""
+        self._tasks = [asyncio.create_task(poller.run(), name=f"poll {name}") for name, poller in self._pollers.items()]
+
+    def updates(self) -> AsyncIterator[Update]:
+        self._check_open()
+        return self.board.updates()
+
+    async def detail(self, ref: RowRef) -> Detail:
+        self._check_open()
+        row = self.board.row(ref.key)
+        if row is None:
+            raise EngineError(f"{ref.key} is no longer there")
+        own = describe(row, self._clock.now())
+        problem = ""
+        fetched: tuple[object, ...] = ()
+        try:
+            async with asyncio.timeout(DETAIL_TIMEOUT):
+                fetched = await self._sources[row.source].detail(ref)
+        except SourceError as error:
+            problem = f"{error.message}. {error.hint}" if error.hint else error.message
+        except TimeoutError:
+            problem = f"{row.source} did not answer within {DETAIL_TIMEOUT:.0f} s"
+        except Exception as error:
+            log.exception("detail of %s", ref.key)
+            problem = f"internal error: {type(error).__name__}"
+        return Detail(ref=ref, title=title_of(row), sections=(*own, *fetched), problem=problem)
+
+    async def refresh(self, source: str | None = None) -> None:
+        self._check_open()
+        if source is not None and source not in self._pollers:
+            raise EngineError(f"there is no source {source}")
+        for name, poller in self._pollers.items():
+            if source in (None, name):
+                poller.refresh()
+
+    async def attend(self, attended: bool) -> None:
+        self._check_open()
+        for poller in self._pollers.values():
+            poller.attend(attended)
+
+    async def probe(self) -> tuple[Probe, ...]:
+        self._check_open()
+        return tuple(await asyncio.gather(*(source.probe() for source in self._sources.values())))
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.board.close()
+        for name, source in self._sources.items():
+            with contextlib.suppress(SourceError):
+                await source.close()
+            log.debug("%s: closed", name)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("the engine is closed")

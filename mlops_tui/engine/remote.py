@@ -1,0 +1,297 @@
+"""The engine in another process, behind the same door.
+
+An engine that dies is started again with backoff. Meanwhile viewers keep what they have: they are told that every
+source is stale and why, and when the new engine is there their streams go on.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from mlops_tui.domain.base import Detail, RowRef
+from mlops_tui.domain.clock import Clock, SystemClock
+from mlops_tui.domain.errors import EngineError
+from mlops_tui.domain.state import Probe, SourceState, SourceStatus
+from mlops_tui.engine.child import describe_end
+from mlops_tui.engine.messages import PROTOCOL, Update
+from mlops_tui.engine.wire import LINE_LIMIT, Call, Fatal, FromEngine, Hello, Reply, Sender, Streamed, line
+
+log = logging.getLogger(__name__)
+
+FIRST_RESTART = 0.5
+"""Seconds before a dead engine is started again for the first time."""
+MOST_RESTART = 10.0
+"""Seconds at most between two starts."""
+STEADY = 30.0
+"""Seconds an engine has to live for its death to count as the first again."""
+QUEUE = 8
+"""Updates kept for a slow viewer; beyond them the engine's own folding takes over."""
+CLOSE_GRACE = 2.0
+"""Seconds that an engine gets to end by itself."""
+
+
+@dataclass
+class Connection:
+    """One live engine: its streams, and how it is ended."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    end: Callable[[], Awaitable[str]]
+    """Ends it, if it still lives, and says how it ended."""
+
+
+Child = subprocess.Popen[bytes]
+Connect = Callable[[], Awaitable[Connection]]
+"""Starts or finds an engine. Raises `OSError` or `EngineError`."""
+
+
+def child_connector(start: Callable[[], Child], first: Child | None = None) -> Connect:
+    """Return what starts engines as children of this process.
+
+    Args:
+        start: Starts one, with pipes for its standard input and output.
+        first: A child that was started already, before the screen's imports.
+    """
+    started = [first] if first else []
+
+    async def connect() -> Connection:
+        child = started.pop() if started else await asyncio.to_thread(start)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=LINE_LIMIT)
+        reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), child.stdout)
+        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, child.stdin)
+        writer = asyncio.StreamWriter(transport, protocol, None, loop)
+
+        async def end() -> str:
+            writer.close()
+            try:
+                returncode = await asyncio.to_thread(child.wait, CLOSE_GRACE)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                returncode = await asyncio.to_thread(child.wait)
+            reading.close()
+            return describe_end(returncode)
+
+        return Connection(reader, writer, end)
+
+    return connect
+
+
+def socket_connector(path: str) -> Connect:
+    """Return what connects to a shared engine at a Unix socket; ending the connection leaves that engine alone."""
+
+    async def connect() -> Connection:
+        try:
+            reader, writer = await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
+        except OSError as error:
+            raise EngineError(
+                f"no engine listens at {path}: {error.strerror or error}",
+                f"mlops-tui engine --listen {path} starts one",
+            ) from None
+
+        async def end() -> str:
+            writer.close()
+            return "connection closed"
+
+        return Connection(reader, writer, end)
+
+    return connect
+
+
+@dataclass(eq=False)
+class _Stream:
+    id: int
+    queue: asyncio.Queue[Update | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+
+
+class RemoteEngine:
+    """Implements `EnginePort` over the wire."""
+
+    def __init__(self, connect: Connect, *, clock: Clock | None = None) -> None:
+        self._connect = connect
+        self._clock = clock or SystemClock()
+        self._ids = itertools.count(1)
+        self._streams: dict[int, _Stream] = {}
+        self._calls: dict[int, asyncio.Future[Reply]] = {}
+        self._states: dict[str, SourceState] = {}
+        self._sequence = itertools.count(1)
+        self._sender: Sender | None = None
+        self._ready = asyncio.Event()
+        self._attended = True
+        self._fatal: Exception | None = None
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect; calls wait until there is an engine."""
+        self._task = asyncio.create_task(self._run(), name="remote engine")
+
+    async def updates(self) -> AsyncIterator[Update]:
+        self._check_open()
+        stream = _Stream(next(self._ids))
+        self._streams[stream.id] = stream
+        try:
+            if self._ready.is_set():
+                await self._send(Call(id=stream.id, call="stream"))
+            while (update := await stream.queue.get()) is not None:
+                yield update
+            if self._fatal is not None:
+                raise self._fatal
+        finally:
+            self._streams.pop(stream.id, None)
+
+    async def detail(self, ref: RowRef) -> Detail:
+        reply = await self._ask(Call(id=next(self._ids), call="detail", ref=ref))
+        assert reply.detail is not None
+        return reply.detail
+
+    async def refresh(self, source: str | None = None) -> None:
+        await self._ask(Call(id=next(self._ids), call="refresh", source=source))
+
+    async def attend(self, attended: bool) -> None:
+        self._attended = attended
+        await self._ask(Call(id=next(self._ids), call="attend", attended=attended))
+
+    async def probe(self) -> tuple[Probe, ...]:
+        reply = await self._ask(Call(id=next(self._ids), call="probe"))
+        return reply.probes or ()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._finish(None)
+
+    def _check_open(self) -> None:
+        if self._fatal is not None:
+            raise self._fatal
+        if self._closed:
+            raise EngineError("the engine is closed")
+
+    async def _ask(self, call: Call) -> Reply:
+        self._check_open()
+        await self._ready.wait()
+        self._check_open()
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._calls[call.id] = future
+        try:
+            await self._send(call)
+            reply = await future
+        finally:
+            self._calls.pop(call.id, None)
+        if reply.error is not None:
+            raise reply.error.exception()
+        return reply
+
+    async def _send(self, call: Call) -> None:
+        if self._sender is None:
+            raise EngineError("the engine is being started again", "try again in a few seconds")
+        await self._sender.send(line(call))
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            began = self._clock.monotonic()
+            why = await self._live()
+            if self._fatal is not None:
+                await self._finish(self._fatal)
+                return
+            failures = 1 if self._clock.monotonic() - began > STEADY else failures + 1
+            delay = min(MOST_RESTART, FIRST_RESTART * 2 ** (failures - 1))
+            log.warning("the engine ended (%s); the next one starts in %.1f s", why, delay)
+            await self._tell_lost(why, delay)
+            await self._clock.sleep(delay)
+
+    async def _live(self) -> str:
+        """Live through one engine. Returns how it ended."""
+        try:
+            connection = await self._connect()
+        except (OSError, EngineError) as error:
+            return error.message if isinstance(error, EngineError) else (error.strerror or type(error).__name__)
+        why = ""
+        try:
+            self._sender = Sender(connection.writer)
+            while data := await connection.reader.readline():
+                await self._receive(data)
+                if self._fatal is not None:
+                    break
+        except (ConnectionError, ValidationError, ValueError) as error:
+            why = f"{type(error).__name__} on the wire"
+        finally:
+            self._sender = None
+            self._ready.clear()
+            ended = await asyncio.shield(connection.end())
+        return why or ended
+
+    async def _receive(self, data: bytes) -> None:
+        match FromEngine.validate_json(data):
+            case Hello(hello=version):
+                if version != PROTOCOL:
+                    self._fatal = EngineError(
+                        f"the engine speaks version {version} of the contract, this viewer {PROTOCOL}",
+                        "restart the engine with the same mlops-tui",
+                    )
+                    return
+                for stream in self._streams.values():
+                    await self._send(Call(id=stream.id, call="stream"))
+                if not self._attended:
+                    await self._send(Call(id=next(self._ids), call="attend", attended=False))
+                self._ready.set()
+            case Fatal(fatal=failure):
+                self._fatal = failure.exception()
+            case Reply() as reply:
+                future = self._calls.get(reply.id)
+                if future is not None and not future.done():
+                    future.set_result(reply)
+            case Streamed(stream=number, update=update):
+                self._states.update((state.source, state) for state in update.sources)
+                if (follower := self._streams.get(number)) is not None:
+                    await follower.queue.put(update)
+
+    async def _tell_lost(self, why: str, delay: float) -> None:
+        """Tell every viewer that what it shows is old, and fail the calls that will not be answered."""
+        retry_at = self._clock.now() + timedelta(seconds=delay)
+        lost = tuple(
+            state.model_copy(
+                update={
+                    "status": SourceStatus.STALE if state.fetched_at else SourceStatus.CONNECTING,
+                    "streaming": False,
+                    "error": f"the engine stopped ({why}) and is being started again",
+                    "hint": "",
+                    "retry_at": retry_at,
+                }
+            )
+            for state in self._states.values()
+            if state.status is not SourceStatus.OFF
+        )
+        self._fail_calls(EngineError(f"the engine stopped ({why})", "try again in a few seconds"))
+        for stream in list(self._streams.values()):
+            await stream.queue.put(Update(sequence=next(self._sequence), sources=lost))
+
+    def _fail_calls(self, error: Exception) -> None:
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(error)
+
+    async def _finish(self, error: Exception | None) -> None:
+        """Let nobody wait for an engine that will not come."""
+        self._fail_calls(error or EngineError("the engine is closed"))
+        self._closed = True
+        self._ready.set()
+        for stream in list(self._streams.values()):
+            while stream.queue.full():
+                stream.queue.get_nowait()
+            stream.queue.put_nowait(None)

@@ -1,0 +1,174 @@
+"""Where a registry is, and how that is said without giving a password away."""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from mlops_tui.domain.errors import NotConfigured, Unavailable
+from mlops_tui.domain.model import Channel, MetricRule
+from mlops_tui.domain.text import clean_line
+
+INSTALL_HINT = 'pip install "mlops-tui[demo]" (or mlflow)'
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
+
+
+@dataclass(frozen=True)
+class MlflowTarget:
+    """One registry to read, as the configuration has it.
+
+    Attributes:
+        source_id: The source's id on the board.
+        tracking_uri: `$MLFLOW_TRACKING_URI` where `None`.
+        registry_uri: `$MLFLOW_REGISTRY_URI`, then the tracking URI, where `None`.
+        registry: What the registry is called on screen.
+        champion: The alias of the version that others are compared with.
+        models: How single models are judged, by name.
+        environments: The environments that this registry serves.
+        stages: The stage that is meant to serve in each of `environments`; `None` where it has none.
+        aliases: The alias that is meant to serve in each of `environments`; `None` where it has none.
+    """
+
+    source_id: str
+    tracking_uri: str | None = field(default=None, repr=False)
+    registry_uri: str | None = field(default=None, repr=False)
+    registry: str = "mlflow"
+    champion: str = "champion"
+    models: Mapping[str, MetricRule] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
+    stages: tuple[str | None, ...] = ()
+    aliases: tuple[str | None, ...] = ()
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The environments' pairs of stage and alias."""
+        pairs = zip(self.stages, self.aliases, strict=False)
+        return tuple(Channel(stage, alias) for stage, alias in pairs if stage and alias)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a registry and its runs are; may hold a password, which `repr` and `label` leave out."""
+
+    tracking: str = field(repr=False)
+    registry: str = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """The registry's host or file."""
+        return label_of(self.registry)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the runs are kept elsewhere than the versions."""
+        return self.tracking.rstrip("/") != self.registry.rstrip("/")
+
+    @property
+    def ui(self) -> str:
+        """The base of MLflow's own pages; empty where no server has any."""
+        return shown(self.registry).rstrip("/") if self.registry.startswith(("http://", "https://")) else ""
+
+
+def resolve(target: MlflowTarget, environ: Mapping[str, str]) -> Address:
+    """Return where `target` is. Raises `NotConfigured` if nothing says so."""
+    tracking = target.tracking_uri or environ.get("MLFLOW_TRACKING_URI") or ""
+    registry = target.registry_uri or environ.get("MLFLOW_REGISTRY_URI") or tracking
+    if not registry:
+        raise NotConfigured(
+            "no MLflow server is configured", 'set MLFLOW_TRACKING_URI, or [mlflow] tracking_uri = "http://…"'
+        )
+    return Address((tracking or registry).strip(), registry.strip())
+
+
+def shown(uri: str) -> str:
+    """Return `uri` without user, password and query."""
+    head, separator, rest = uri.partition("://")
+    if not separator:
+        return clean_line(uri)
+    # The user first: a password may hold any of the characters that end an address.
+    return clean_line(f"{head}://{re.split('[?#]', rest.rpartition('@')[2], maxsplit=1)[0]}")
+
+
+def label_of(uri: str) -> str:
+    """Return the short name of what `uri` leads to: host and path, or file name."""
+    if _scheme(uri) == "sqlite":
+        return _file_of(uri).name
+    return shown(uri).partition("://")[2].rstrip("/") or shown(uri)
+
+
+def user_of(uri: str) -> str:
+    """Return the user that `uri` names; empty if it names none."""
+    try:
+        return clean_line(urlsplit(uri).username or "")
+    except ValueError:
+        return ""
+
+
+def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return `text` without what could sign somebody in."""
+    for secret in filter(None, map(environ.get, _SECRETS)):
+        text = text.replace(secret, "…")
+    return clean_line(re.sub(r"//\S*@", "//", text))
+
+
+def check(address: Address) -> Address:
+    """Return the address to open: databases in files read-only, and only if they are there.
+
+    Raises:
+        NotConfigured: The kind of address needs a package that is missing, or is not supported.
+        Unavailable: The file is missing, or is no MLflow database.
+    """
+    return Address(_check(address.tracking), _check(address.registry))
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition(":")[0].partition("+")[0].lower()
+
+
+def _check(uri: str) -> str:
+    scheme = _scheme(uri)
+    if scheme == "file" or ":" not in uri:
+        raise NotConfigured(
+            f"{shown(uri)}: a folder of files cannot be read", "use http(s)://… or sqlite:///… as the tracking URI"
+        )
+    if scheme in DATABASES and (missing := _missing("sqlalchemy", "alembic")):
+        raise NotConfigured(f"{shown(uri)} needs the full mlflow: {missing} is not installed", INSTALL_HINT)
+    return _read_only(uri) if scheme == "sqlite" else uri
+
+
+def _missing(*packages: str) -> str:
+    return next((package for package in packages if find_spec(package) is None), "")
+
+
+def _file_of(uri: str) -> Path:
+    return Path(uri.partition(":///")[2].partition("?")[0])
+
+
+def _read_only(uri: str) -> str:
+    """Return the URI that opens the file of `uri` for reading only.
+
+    The SDK would create a missing file, and migrate one of another version.
+    """
+    file = _file_of(uri).absolute()
+    if not file.is_file():
+        raise Unavailable(f"{file}: no such file", "check the tracking URI; it is not created from here")
+    name = f"file:{quote(str(file))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(name, uri=True, timeout=1)) as database:
+            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    except sqlite3.Error as error:
+        raise Unavailable(f"{file}: {error}", "is it an MLflow database, and may you read it?") from None
+    if not _has_tables(name for (name,) in rows):
+        raise Unavailable(f"{file}: is not an MLflow database", "check the tracking URI")
+    # The driver's name keeps the SDK from making folders for a path that it does not understand.
+    return f"sqlite+pysqlite:///{name}&uri=true"
+
+
+def _has_tables(names: Iterable[str]) -> bool:
+    return {"experiments", "registered_models"} <= set(names)

@@ -1,0 +1,86 @@
+"""What a pane has to know about its rows. One subclass a pane; everything else is shared."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from mlops_tui.ui.widgets.columns import Column
+from mlops_tui.ui.widgets.list import Cell, SortKey
+
+if TYPE_CHECKING:
+    from mlops_tui.domain.base import BaseRow
+    from mlops_tui.domain.rows import Row
+
+R = TypeVar("R", bound="BaseRow")
+
+
+class PaneKind(ABC, Generic[R]):
+    """The rows of one kind: how they are drawn, ordered, filtered and named."""
+
+    number: ClassVar[int]
+    """The key that goes there."""
+    kind: ClassVar[str]
+    """The value of `RowKind`."""
+    name: ClassVar[str]
+    noun: ClassVar[tuple[str, str]]
+    """What one row is, and what several are."""
+    source: ClassVar[str]
+    """The value of `SourceKind` whose sources bring the rows."""
+    columns: ClassVar[tuple[Column, ...]]
+    lead: ClassVar[frozenset[str]] = frozenset()
+    """Columns that are shown on the first line of a group only."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Columns that are shown only where `distinction` says that they tell rows apart."""
+    filter_keys: ClassVar[tuple[str, ...]]
+    """The keys that `fields` has, for `key:value`."""
+    empty: ClassVar[str]
+    """What to say where there is nothing."""
+    setup: ClassVar[str]
+    """What to configure where the source is off."""
+
+    @abstractmethod
+    def cells(self, row: R, now: datetime) -> Mapping[str, Cell]:
+        """Return the cells of a row by the names of `columns`."""
+
+    @abstractmethod
+    def fields(self, row: R) -> Mapping[str, Iterable[str]]:
+        """Return what `key:value` looks at, beside `is`."""
+
+    @abstractmethod
+    def identity(self, row: R) -> str:
+        """Return the id that people and tools use for the row."""
+
+    def distinction(self, row: R) -> Mapping[str, str]:
+        """Return values by the name of an optional column: it is shown while there are several of them."""
+        return {}
+
+    def group(self, row: R) -> object:
+        """Return what the row shares with its neighbours; `None` where rows stand alone."""
+        return None
+
+    def order(self, row: R, group: "Sequence[Any]") -> SortKey:
+        """Return the row's place: what needs somebody first, then the newest.
+
+        Args:
+            group: The order of the row's group, from `group_order`; empty where rows stand alone.
+        """
+        return (*group, row.attention.rank, -since_epoch(row.updated_at), row.key)
+
+
+def since_epoch(moment: datetime | None) -> float:
+    """Return seconds since 1970; a moment that is not known is before all others."""
+    return 0.0 if moment is None else moment.timestamp()
+
+
+def mark_cell(row: "BaseRow") -> Cell:
+    """Return the status sign of a row, as its mark's word; the pane draws the glyph."""
+    return Cell(row.mark, row.mark)
+
+
+def shared_fields(row: "Row | BaseRow") -> dict[str, tuple[str, ...]]:
+    """Return the fields that every row has."""
+    return {"is": (row.mark, row.attention)}
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,136 @@
+"""Pane 3: model versions."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mlops_tui.ages import age
+from mlops_tui.ui.panes.kind import PaneKind, mark_cell, since_epoch
+from mlops_tui.ui.widgets.columns import Column
+from mlops_tui.ui.widgets.list import Cell, SortKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mlops_tui.domain.model import VersionRow
+
+_STAGES = {"Production": 0, "Staging": 2, "Archived": 4}
+"""Places in a model's group; an alias alone is 1, nothing is 3."""
+
+
+class Models(PaneKind["VersionRow"]):
+    """Model versions under their model, the one that serves first."""
+
+    number = 3
+    kind = "version"
+    name = "Models"
+    noun = ("version", "versions")
+    source = "mlflow"
+    columns = (
+        Column("mark", 1),
+        Column("model", 14, grow=4, most=32, gap=1, keep="end"),
+        Column("registry", 8, grow=1, most=16, rank=7),
+        Column("version", 4, right=True),
+        Column("stage", 10, rank=3),
+        Column("aliases", 10, grow=3, most=24, rank=2),
+        Column("metric", 8, grow=1, most=14, right=True, rank=4),
+        Column("value", 6, right=True, gap=1, rank=1),
+        Column("change", 7, right=True, gap=1, rank=5),
+        Column("note", 12, grow=6, rank=8),
+        Column("age", 4, right=True, gap=1, rank=6),
+    )
+    lead = frozenset({"model", "registry"})
+    optional = ("registry",)
+    filter_keys = ("model", "version", "stage", "alias", "registry", "status", "sha", "tag", "is")
+    empty = "no registered models"
+    setup = 'no MLflow configured. Set MLFLOW_TRACKING_URI or add [mlflow] tracking_uri = "…"'
+
+    def cells(self, row: "VersionRow", now: datetime) -> Mapping[str, Cell]:
+        """Return the cells of a version."""
+        value = row.metrics.get(row.metric)
+        change = row.metric_change
+        archived = row.stage == "Archived"
+        plain = "faint" if archived else ""
+        return {
+            "mark": mark_cell(row),
+            "model": Cell(row.model, "name"),
+            "registry": Cell(row.registry, "dim"),
+            "version": Cell(f"v{row.version}", "faint" if archived else "strong"),
+            "stage": Cell("" if row.stage in (None, "None") else str(row.stage), plain),
+            "aliases": Cell(" ".join(row.aliases), plain),
+            "metric": Cell(row.metric, "faint"),
+            "value": Cell("–" if value is None else figure(value), plain),
+            "change": Cell(*_change(change)),
+            "note": Cell(row.reason or _first_line(row.description), row.mark if row.reason else "faint"),
+            "age": Cell(age(row.updated_at or row.created_at, now), "faint"),
+        }
+
+    def fields(self, row: "VersionRow") -> Mapping[str, Iterable[str]]:
+        """Return what the filter's keys look at."""
+        return {
+            "model": (row.model,),
+            "version": (f"v{row.version}",),
+            "stage": (row.stage or "none",),
+            "alias": row.aliases,
+            "registry": (row.registry,),
+            "status": (row.status, row.run_status),
+            "sha": (row.git_commit,),
+            "tag": tuple(f"{key}={value}" for key, value in row.tags.items()),
+        }
+
+    def identity(self, row: "VersionRow") -> str:
+        """Return the version's address, as MLflow loads it."""
+        return f"models:/{row.model}/{row.version}"
+
+    def distinction(self, row: "VersionRow") -> Mapping[str, str]:
+        """Tell registries apart."""
+        return {"registry": row.registry}
+
+    def group(self, row: "VersionRow") -> object:
+        """Return the model."""
+        return (row.registry, row.model)
+
+    def order(self, row: "VersionRow", group: "Sequence[Any]") -> SortKey:
+        """Return the place: the model that needs somebody first, in it what serves first, then the newest."""
+        return (*group, _role(row), -row.version, row.key)
+
+    def group_order(self, rows: "Iterable[VersionRow]") -> tuple["Any", ...]:
+        """Return the place of a model: by its worst attention, then by its latest change."""
+        worst, latest, name = 9, 0.0, ("", "")
+        for row in rows:
+            worst = min(worst, row.attention.rank)
+            latest = max(latest, since_epoch(row.updated_at or row.created_at))
+            name = (row.registry, row.model)
+        return (worst, -latest, *name)
+
+
+def _role(row: "VersionRow") -> int:
+    if "champion" in row.aliases:
+        return 0
+    place = _STAGES.get(row.stage or "", 3)
+    return min(place, 1) if row.aliases else place
+
+
+def figure(value: float) -> str:
+    """Return a metric's value in at most six characters where its size allows."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    size = abs(value)
+    if size and (size >= 1_000_000 or size < 0.001):
+        return f"{value:.0e}"
+    if size >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.3f}" if size < 100 else f"{value:.1f}"
+
+
+def _change(change: float | None) -> tuple[str, str]:
+    if change is None:
+        return "", ""
+    if abs(change) < 0.0005:
+        return "= 0", "faint"
+    return f"{'▲' if change > 0 else '▼'}{figure(abs(change))}", "dim"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
