@@ -5,6 +5,7 @@ import json
 import click
 
 from mlops_tui.cli.options import config_option, reports_errors, settings_of
+from mlops_tui.config.keymap import ACTIONS, read_keymap
 from mlops_tui.config.paths import find_config, log_file, user_config
 from mlops_tui.config.settings import Settings
 
@@ -33,6 +34,7 @@ def path(config: str | None) -> None:
 def check(config: str | None) -> None:
     """Read the configuration and report what is wrong with it."""
     settings, found = settings_of(config)
+    read_keymap(settings.ui.keys)
     names = ", ".join(settings.environments) or "none named"
     click.echo(f"{found or 'no file: the defaults'}: ok; environments: {names}")
 
@@ -41,3 +43,14 @@ def check(config: str | None) -> None:
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
     click.echo(json.dumps(Settings.model_json_schema(), indent=2))
+
+
+@config.command()
+@config_option
+@reports_errors
+def keys(config: str | None) -> None:
+    """Print what keys can do: id, keys in force, meaning."""
+    settings, _ = settings_of(config)
+    keymap = read_keymap(settings.ui.keys)
+    for action in ACTIONS:
+        click.echo(f"{action.id:<18}{keymap.shown(action.id, every=True):<20}{action.help}")

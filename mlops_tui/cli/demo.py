@@ -64,7 +64,7 @@ def demo(
                     read_only=read_only,
                     theme=theme,
                     ascii=ascii,
-                    engine_arguments=("--await-config", str(CONFIG_WAIT)),
+                    engine_arguments=("--no-keep", "--await-config", str(CONFIG_WAIT)),
                     environ={TOKEN_ENV: GITHUB_TOKEN},
                 )
             )

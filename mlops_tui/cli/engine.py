@@ -23,9 +23,15 @@ from mlops_tui.domain.errors import ConfigError
     hidden=True,
     help="Wait this long for the configuration file to appear.",
 )
+@click.option("--no-keep", is_flag=True, help="Neither begin with the last board nor keep this one.")
 @reports_errors
 def engine(
-    config: str | None, environments: tuple[str, ...], read_only: bool, listen: str | None, await_config: float
+    config: str | None,
+    environments: tuple[str, ...],
+    read_only: bool,
+    listen: str | None,
+    await_config: float,
+    no_keep: bool,
 ) -> None:
     """Run the engine alone: for one viewer on standard input and output, or shared at a socket.
 
@@ -42,7 +48,7 @@ def engine(
         if config:
             _await_file(Path(config), await_config)
         settings, path = settings_of(config)
-        return build_engine(settings, environments=environments, read_only=read_only, config=path)
+        return build_engine(settings, environments=environments, read_only=read_only, config=path, keep=not no_keep)
 
     sys.exit(run_socket(make, Path(listen)) if listen else run_stdio(make))
 

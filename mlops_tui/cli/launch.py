@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -117,27 +117,37 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def _show(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -> int:
     from mlops_tui import __version__
-    from mlops_tui.ui.app import DashboardApp, UiOptions
+    from mlops_tui.ui.app import DashboardApp
+    from mlops_tui.ui.options import UiOptions
 
     raw = _peek_ui(options.config)
-    app = DashboardApp(
-        _connect(options, child),
-        ui=UiOptions(
-            theme=options.theme or _text(raw.get("theme")) or UiOptions.theme,
-            ascii=options.ascii or raw.get("ascii") is True,
-            keys={str(name): str(keys) for name, keys in (raw.get("keys") or {}).items()},
-            read_only=options.read_only,
-            version=__version__,
-        ),
+    keys = raw.get("keys")
+    ui = UiOptions(
+        ascii=options.ascii or raw.get("ascii") is True,
+        keys={str(name): str(key) for name, key in keys.items()} if isinstance(keys, dict) else {},
+        read_only=options.read_only,
+        version=__version__,
     )
-    result = app.run()
-    if result:
-        print(f"mlops-tui: {result}", file=sys.stderr)
+    if theme := options.theme or raw.get("theme"):
+        ui = replace(ui, theme=str(theme))
+    try:
+        app = DashboardApp(_connect(options, child), ui=ui)
+    except Exception as error:
+        # Named only now: the errors' module brings pydantic, which the first frame does not wait for.
+        from mlops_tui.domain.errors import MlopsTuiError
+
+        if not isinstance(error, MlopsTuiError):
+            raise
+        return _report(error.message, error.hint, error.exit_code)
+    app.run()
+    if app.refusal is not None:
+        return _report(app.refusal.message, app.refusal.hint, app.refusal.exit_code)
     return app.return_code or 0
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _report(message: str, hint: str, exit_code: int) -> int:
+    print(f"mlops-tui: {message}{f' ({hint})' if hint else ''}", file=sys.stderr)
+    return exit_code
 
 
 def _connect(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -> "Callable[[], Awaitable[EnginePort]]":

@@ -27,6 +27,8 @@ class Board:
         self._settled: set[str] = set()
         self._viewers: set[_Viewer] = set()
         self._sequence = 0
+        self.revision = 0
+        """Grows with every change of a row."""
         self._closed = False
 
     @property
@@ -74,6 +76,7 @@ class Board:
         rows.update((row.key, row) for row in delta.upserts)
         for key in gone:
             rows.pop(key, None)
+        self.revision += bool(changed or gone)
         settles = delta.complete and source not in self._settled
         if settles:
             self._settled.add(source)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlops_tui.config.paths import cache_dir
 from mlops_tui.config.settings import EnvironmentSettings, Settings, nearest
 from mlops_tui.domain.clock import Clock, SystemClock
 from mlops_tui.domain.errors import ConfigError
+from mlops_tui.engine.cache import BoardCache
 from mlops_tui.engine.engine import Engine
 from mlops_tui.engine.messages import EnvironmentScope, Scope
 from mlops_tui.sources.base import Source
@@ -58,8 +60,13 @@ def build_engine(
     read_only: bool = False,
     config: Path | None = None,
     clock: Clock | None = None,
+    keep: bool = False,
 ) -> Engine:
-    """Return an engine, not yet started, for `environments` (all where empty). Raises `ConfigError`."""
+    """Return an engine, not yet started, for `environments` (all where empty). Raises `ConfigError`.
+
+    Args:
+        keep: Whether to begin with the last board, and to keep this one for the next sitting.
+    """
     scope = scope_of(settings, environments, read_only=read_only, config=config)
     clock = clock or SystemClock()
     chosen = chosen_environments(settings, environments)
@@ -68,7 +75,8 @@ def build_engine(
         *(MlflowSource(target, clock) for target in mlflow_targets(settings, chosen)),
         *(KubernetesSource(target, clock) for target in kubernetes_targets(settings, chosen)),
     ]
-    return Engine(sources, scope, clock=clock)
+    identity = (str(config.resolve()) if config else str(Path.cwd()), *chosen)
+    return Engine(sources, scope, clock=clock, cache=BoardCache(cache_dir(), *identity) if keep else None)
 
 
 def github_target(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> GitHubTarget:
@@ -99,6 +107,8 @@ def mlflow_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -
             champion=settings.mlflow.champion,
             models=settings.mlflow.models,
             environments=tuple(names),
+            stages=tuple(chosen[name].stage for name in names),
+            aliases=tuple(chosen[name].alias for name in names),
         )
         for uri, names in by_uri.items()
     ]

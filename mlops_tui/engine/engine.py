@@ -13,6 +13,7 @@ from mlops_tui.domain.describe import describe, title_of
 from mlops_tui.domain.errors import EngineError, SourceError
 from mlops_tui.domain.state import Probe
 from mlops_tui.engine.board import Board
+from mlops_tui.engine.cache import BoardCache
 from mlops_tui.engine.messages import Scope, Update
 from mlops_tui.engine.poller import Poller
 from mlops_tui.sources.base import Source
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 DETAIL_TIMEOUT = 20.0
 """Seconds that a detail may take before the row's own facts have to do."""
+SAVE_EVERY = 60.0
+"""Seconds between two savings of a board that changes; it is saved at the end too."""
 
 
 class Engine:
@@ -33,16 +36,20 @@ class Engine:
         *,
         clock: Clock | None = None,
         jitter: random.Random | None = None,
+        cache: BoardCache | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._sources = {source.info.id: source for source in sources}
+        self._cache = cache
         self.board = Board(scope)
+        self._restore()
         jitter = jitter or random.Random()
         self._pollers = {
             name: Poller(source, self.board, self._clock, jitter) for name, source in self._sources.items()
         }
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self._saved = self.board.revision
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -53,7 +60,10 @@ class Engine:
 
     def start(self) -> None:
         """Begin to read the sources."""
-        self._tasks = [asyncio.create_task(poller.run(), name=f"poll {name}") for name, poller in self._pollers.items()]
+        if self._cache is not None:
+            self._tasks.append(asyncio.create_task(self._keep_saving(), name="keep the board"))
+        for name, poller in self._pollers.items():
+            self._tasks.append(asyncio.create_task(poller.run(), name=f"poll {name}"))
 
     def updates(self) -> AsyncIterator[Update]:
         self._check_open()
@@ -104,10 +114,30 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.board.close()
+        self._save()
         for name, source in self._sources.items():
             with contextlib.suppress(SourceError):
                 await source.close()
             log.debug("%s: closed", name)
+
+    def _restore(self) -> None:
+        if self._cache is None:
+            return
+        states, rows = self._cache.load()
+        for state in states:
+            if (source := self._sources.get(state.source)) is not None:
+                named = state.model_copy(update={"kind": source.info.kind, "label": source.info.label})
+                self.board.restore(named, (row for row in rows if row.source == state.source))
+
+    async def _keep_saving(self) -> None:
+        while True:
+            await self._clock.sleep(SAVE_EVERY)
+            self._save()
+
+    def _save(self) -> None:
+        if self._cache is not None and self.board.revision != self._saved:
+            self._saved = self.board.revision
+            self._cache.save(self.board.states, list(self.board.rows()))
 
     def _check_open(self) -> None:
         if self._closed:

@@ -56,7 +56,9 @@ async def _standard_streams() -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     os.close(null)
     reader = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(wire_in, "rb", 0))
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(wire_out, "wb", 0))
+    # The protocol of a reader that nothing is fed to: the one that knows when a writer is closed.
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, os.fdopen(wire_out, "wb", 0))
     return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
@@ -131,8 +133,10 @@ async def serve_socket(engine: Engine, path: Path) -> None:
     finally:
         os.umask(before)
     _stop_on_signals(stopped.set)
-    async with _running(engine):
-        await stopped.wait()
+    try:
+        async with _running(engine):
+            await stopped.wait()
+    finally:
         server.close()
         for task in viewers:
             task.cancel()

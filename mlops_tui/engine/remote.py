@@ -63,12 +63,13 @@ def child_connector(start: Callable[[], Child], first: Child | None = None) -> C
 
     async def connect() -> Connection:
         child = started.pop() if started else await asyncio.to_thread(start)
-        assert child.stdin is not None
-        assert child.stdout is not None
+        into, out = child.stdin, child.stdout
+        assert into is not None
+        assert out is not None
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=LINE_LIMIT)
-        reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), child.stdout)
-        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, child.stdin)
+        reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), out)
+        transport, protocol = await loop.connect_write_pipe(lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), into)
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
 
         async def end() -> str:
@@ -79,6 +80,9 @@ def child_connector(start: Callable[[], Child], first: Child | None = None) -> C
                 child.kill()
                 returncode = await asyncio.to_thread(child.wait)
             reading.close()
+            # The transports close their files only when the loop comes round, which it may not.
+            out.close()
+            into.close()
             return describe_end(returncode)
 
         return Connection(reader, writer, end)
@@ -100,6 +104,8 @@ def socket_connector(path: str) -> Connect:
 
         async def end() -> str:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
             return "connection closed"
 
         return Connection(reader, writer, end)

@@ -132,6 +132,8 @@ async def serve(engine: EnginePort, reader: asyncio.StreamReader, writer: asynci
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def _stream(engine: EnginePort, call: Call, sender: Sender) -> None:
