@@ -4,7 +4,10 @@ For the dashboard the engine's process is started before anything else is import
 does. Every other command goes straight to click.
 """
 
+import contextlib
+import os
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -17,7 +20,22 @@ def main() -> None:
 
     from mlops_tui.cli.main import cli
 
-    cli(prog_name="mlops-tui")
+    try:
+        cli(prog_name="mlops-tui")
+    except SystemExit as ended:
+        _end(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+
+
+def _end(code: int) -> NoReturn:
+    """End at once: a thread of an SDK that waits for a silent server would hold up the usual way for half a minute."""
+    import logging
+
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        # The reader of a pipe may be gone, and the engine has given its standard output away.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

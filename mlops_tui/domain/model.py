@@ -76,7 +76,7 @@ class Channel(NamedTuple):
 
 
 PREFERRED_METRICS = (
-    "accuracy", "f1", "auc", "ndcg", "map", "mrr", "bleu", "rouge", "r2", "precision", "recall", "loss", "rmse", "mae", "mse",
+    "accuracy", "f1", "auc", "ndcg", "map", "mrr", "bleu", "rouge", "r2", "precision", "recall", "loss", "rmse", "mae",
 )  # fmt: skip
 """What a model is judged by where nothing is configured, best known first."""
 LOWER_IS_BETTER = frozenset(
@@ -157,9 +157,7 @@ def _judge(
     return judged.model_copy(update={"mark": mark, "attention": attention, "reason": clean_line(reason)})
 
 
-def _rival(
-    row: VersionRow, rows: Sequence[VersionRow], champion: VersionRow | None, metric: str
-) -> VersionRow | None:
+def _rival(row: VersionRow, rows: Sequence[VersionRow], champion: VersionRow | None, metric: str) -> VersionRow | None:
     """Return the version to compare with: the champion, or for the champion the one that was best before it."""
     if champion is None or row.version != champion.version:
         return champion

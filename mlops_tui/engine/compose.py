@@ -102,7 +102,8 @@ def mlflow_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -
         MlflowTarget(
             source_id="mlflow" if len(by_uri) == 1 else f"mlflow:{names[0]}",
             tracking_uri=uri,
-            registry_uri=settings.mlflow.registry_uri if uri == settings.mlflow.tracking_uri else None,
+            # An environment's own registry is both; $MLFLOW_REGISTRY_URI would send all of them to one.
+            registry_uri=settings.mlflow.registry_uri if uri == settings.mlflow.tracking_uri else uri,
             registry="mlflow" if len(by_uri) == 1 else names[0],
             champion=settings.mlflow.champion,
             models=settings.mlflow.models,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from mlops_tui.domain.base import BaseRow
+from mlops_tui.domain.base import BaseRow, Mark
 from mlops_tui.domain.model import VersionRow
 from mlops_tui.domain.pull import Checks, PullRow, Review
 from mlops_tui.domain.rollout import RolloutRow
@@ -15,6 +15,7 @@ from mlops_tui.export.document import SnapshotDocument
 
 RowT = TypeVar("RowT", bound=BaseRow)
 Columns = Sequence[tuple[str, Callable[[RowT], str]]]
+"""Title and Markdown of each column."""
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@])")
 
@@ -23,6 +24,11 @@ def escape(text: str) -> str:
     """Return `text` so that Markdown shows it as it is: no markup, no mention, no table cell of its own."""
     # A zero-width space after @ keeps GitHub from notifying people named in a title.
     return _SPECIAL.sub(lambda found: "@\u200b" if found[1] == "@" else "\\" + found[1], text)
+
+
+def code(text: str) -> str:
+    """Return `text` as code, to be copied as it is: no character is added; empty text is `–`."""
+    return f"`{text.replace('`', '').replace('|', chr(92) + '|')}`" if text else "–"
 
 
 def utc(moment: datetime | None) -> str:
@@ -64,7 +70,7 @@ def _table(title: str, rows: Sequence[RowT], columns: Columns[RowT], every: Sequ
     if not rows:
         return [*head, "None.", ""]
     body = [
-        "| " + " | ".join(escape(cell(row)) for _, cell in columns) + " |"
+        "| " + " | ".join(cell(row) for _, cell in columns) + " |"
         for row in sorted(rows, key=lambda row: (row.attention.rank, row.key))
     ]
     return [
@@ -82,14 +88,15 @@ def _current(row: VersionRow) -> bool:
 
 
 def _status(row: BaseRow) -> str:
-    return f"{row.mark.value}: {row.reason}" if row.reason else row.mark.value
+    word = "–" if row.mark is Mark.NONE else row.mark.value
+    return escape(f"{word}: {row.reason}") if row.reason else word
 
 
 def _change(row: VersionRow) -> str:
     if not row.metric or row.metric not in row.metrics:
         return "–"
     change = f" ({row.metric_change:+.4g})" if row.metric_change is not None else ""
-    return f"{row.metric} {row.metrics[row.metric]:.4g}{change}"
+    return escape(f"{row.metric} {row.metrics[row.metric]:.4g}{change}")
 
 
 def _checks(row: PullRow) -> str:
@@ -99,37 +106,37 @@ def _checks(row: PullRow) -> str:
 
 
 _ROLLOUTS: Columns[RolloutRow] = (
-    ("rollout", lambda row: f"{row.namespace}/{row.name}"),
-    ("environment", lambda row: row.environment),
+    ("rollout", lambda row: escape(f"{row.namespace}/{row.name}")),
+    ("environment", lambda row: escape(row.environment)),
     ("status", _status),
     ("ready", lambda row: f"{row.ready}/{row.desired}"),
     ("revision", lambda row: str(row.revision or "–")),
-    ("image", lambda row: ", ".join(row.images)),
+    ("image", lambda row: ", ".join(code(image) for image in row.images)),
     ("changed", lambda row: utc(row.updated_at)),
 )
 _VERSIONS: Columns[VersionRow] = (
-    ("model", lambda row: row.model),
+    ("model", lambda row: escape(row.model)),
     ("version", lambda row: f"v{row.version}"),
-    ("stage", lambda row: row.stage or "–"),
-    ("aliases", lambda row: ", ".join(row.aliases) or "–"),
+    ("stage", lambda row: escape(row.stage or "–")),
+    ("aliases", lambda row: escape(", ".join(row.aliases)) or "–"),
     ("metric", _change),
-    ("commit", lambda row: row.git_commit[:7] or "–"),
+    ("commit", lambda row: code(row.git_commit[:7])),
     ("status", _status),
     ("changed", lambda row: utc(row.updated_at)),
 )
 _RUNS: Columns[RunRow] = (
-    ("workflow", lambda row: f"{row.workflow} #{row.run_number}"),
-    ("repository", lambda row: row.repository),
-    ("branch", lambda row: row.branch),
-    ("commit", lambda row: row.head_sha[:7]),
+    ("workflow", lambda row: escape(f"{row.workflow} #{row.run_number}")),
+    ("repository", lambda row: escape(row.repository)),
+    ("branch", lambda row: code(row.branch)),
+    ("commit", lambda row: code(row.head_sha[:7])),
     ("status", _status),
     ("attempt", lambda row: str(row.attempt)),
-    ("by", lambda row: row.actor),
+    ("by", lambda row: escape(row.actor)),
     ("started", lambda row: utc(row.started_at)),
 )
 _PULLS: Columns[PullRow] = (
-    ("pull request", lambda row: f"{row.repository}#{row.number}"),
-    ("title", lambda row: row.title),
+    ("pull request", lambda row: escape(f"{row.repository}#{row.number}")),
+    ("title", lambda row: escape(row.title)),
     ("checklist", lambda row: f"{row.checklist_done}/{len(row.checklist)}" if row.checklist else "–"),
     ("checks", _checks),
     ("review", lambda row: row.review.value if row.review is not Review.NONE else "–"),

@@ -69,6 +69,14 @@ class Terminal:
             if not self.read() or time.monotonic() > deadline:
                 raise AssertionError(f"waited for {texts} without {list(absent)}; the screen was:\n{self.text}")
 
+    def wait_for_output(self, data: bytes, seconds: float = PATIENCE) -> float:
+        """Wait until the command has written `data`. Returns the seconds since the start."""
+        deadline = time.monotonic() + seconds
+        while data not in self.output:
+            if not self.read() or time.monotonic() > deadline:
+                raise AssertionError(f"waited for {data!r}; the screen was:\n{self.text}")
+        return time.monotonic() - self.began
+
     def send(self, keys: str) -> None:
         """Type."""
         self.process.send(keys)

@@ -1,6 +1,7 @@
 """A GitHub-compatible server over a world in memory: REST and GraphQL, as much of both as the product uses."""
 
 from mlops_tui.demo.github.actions import ConflictError
+from mlops_tui.demo.github.app import create_app
 from mlops_tui.demo.github.model import ChangedFile, JobPlan, StoreEvent, Token
 from mlops_tui.demo.github.store import GitHubStore
 from mlops_tui.demo.github.world import NotFoundError
@@ -13,4 +14,5 @@ __all__ = [
     "NotFoundError",
     "StoreEvent",
     "Token",
+    "create_app",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
-from mlops_tui.demo.github.model import Approval, Attempt, Job, JobPlan, Run, Step, StoreEvent, User
+from mlops_tui.demo.github.model import Approval, Attempt, Job, JobPlan, Run, Step, User
 from mlops_tui.demo.github.world import NotFoundError, World, node_id
 
 FIRST_STEP = "Set up job"
@@ -237,7 +237,7 @@ class RunWorld(World):
         if not kind.jobs:
             raise ConflictError("Workflow does not have 'workflow_dispatch' trigger")
         commit = self.resolve(repo, ref)
-        run_id = self.start_run(
+        return self.start_run(
             repo,
             kind.id,
             branch=ref.removeprefix("refs/heads/"),
@@ -248,7 +248,6 @@ class RunWorld(World):
             jobs=kind.jobs,
             at=at,
         )
-        return run_id
 
     def _begin(self, run: Run, actor: User, plans: tuple[JobPlan, ...], now: datetime) -> None:
         attempt = Attempt(number=len(run.attempts) + 1, actor=actor, started_at=now, updated_at=now)
@@ -336,7 +335,10 @@ def _stopping_place(steps: list[Step], job: Job, failed_step: str | None) -> int
     if job.conclusion in ("success", "neutral"):
         return len(steps)
     for index, step in enumerate(steps):
-        if step.name == failed_step or (failed_step is None and step.status == "in_progress" and index > 1):
+        if step.name == failed_step:
+            return index
+        # A job that was never told of its steps is at its first one: it is cancelled there, but fails at its last.
+        if failed_step is None and step.status == "in_progress" and (index > 1 or job.conclusion == "cancelled"):
             return index
     return len(steps) - 2
 

@@ -360,7 +360,7 @@ class StoreEvent:
     """Something that a client of the server did, for whoever plays the rest of the world.
 
     Attributes:
-        action: `rerun`, `cancel`, `dispatch`, `approve`, `reject`, `comment`, `edit`, `review`, `merge`, `close`.
+        action: `rerun`, `cancel`, `dispatch`, `approved`, `rejected`, `comment`, `edit`, `review`, `merge` or `close`.
         number: The run's id or the pull request's number.
         detail: The environment, workflow name or review state that the action is about.
     """

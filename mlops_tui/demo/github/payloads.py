@@ -90,7 +90,7 @@ class BasePayloads:
 
     def page(self, repository: Repository, *parts: object) -> str:
         """Return the address of a page for people."""
-        return "/".join((self.web, repository.full_name, *(quote(str(part), safe="/#") for part in parts)))
+        return "/".join((self.web, repository.full_name, *(quote(str(part), safe="/#?=%") for part in parts)))
 
     def user(self, user: User) -> Payload:
         url = f"{self.api}/users/{quote(user.login)}"

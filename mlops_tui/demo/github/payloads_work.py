@@ -102,7 +102,7 @@ class Payloads(BasePayloads):
             "check_suite_node_id": f"CS_{run.check_suite_id}",
             "url": url,
             "html_url": self.page(repository, "actions", "runs", run.id),
-            "pull_requests": [self.minimal_pull(repository.pulls[n]) for n in run.pull_numbers] if with_pulls else [],
+            "pull_requests": self.pulls_of(run) if with_pulls else [],
             "created_at": run.created_at,
             "updated_at": attempt.updated_at,
             "actor": self.user(run.actor),
@@ -130,6 +130,11 @@ class Payloads(BasePayloads):
             "repository": minimal,
             "head_repository": minimal,
         }
+
+    def pulls_of(self, run: Run) -> list[Payload]:
+        """Return the open pull requests of a run, as runs name them; GitHub leaves out the closed ones."""
+        pulls = (run.repository.pulls[number] for number in run.pull_numbers)
+        return [self.minimal_pull(pull) for pull in pulls if pull.state == "OPEN"]
 
     def job(self, job: Job) -> Payload:
         run = job.run
@@ -286,7 +291,7 @@ class Payloads(BasePayloads):
                 "node_id": f"LA_{self._label_id(pull, name)}",
                 "url": f"{api}/labels/{name}",
                 "name": name,
-                "description": None,
+                "description": "",
                 "color": _LABEL_COLOUR,
                 "default": False,
             }

@@ -6,7 +6,7 @@ fragment Pull on PullRequest {
   headRefOid headRefName baseRefName mergeable reviewDecision
   author { __typename login }
   labels(first: 20) { nodes { name } }
-  latestOpinionatedReviews(first: 50) { nodes { state author { __typename login } } }
+  reviews(last: 100) { nodes { state author { __typename login } } }
   firstComments: comments(first: 5) { nodes { ...Remark } }
   lastComments: comments(last: 20) { nodes { ...Remark } }
 }
@@ -32,12 +32,7 @@ query Pulls($ids: [ID!]!) {
       ...Pull
       commits(last: 1) { nodes { commit { oid statusCheckRollup {
         state
-        contexts(first: 50) {
-          totalCount
-          checkRunCountsByState { state count }
-          statusContextCountsByState { state count }
-          nodes { ...Context }
-        }
+        contexts(first: 100) { totalCount nodes { ...Context } }
       } } } }
     }
   }
@@ -46,7 +41,7 @@ query Pulls($ids: [ID!]!) {
     + _PULL
     + _CONTEXT
 )
-"""What a row needs. The counts by state hold where a commit has more checks than the first 50."""
+"""What a row needs."""
 
 PULL_DETAIL = (
     """
@@ -56,18 +51,13 @@ query PullDetail($id: ID!) {
     ... on PullRequest {
       commits(last: 1) { nodes { commit { oid statusCheckRollup {
         state
-        contexts(first: 100) {
-          totalCount
-          nodes { ...Context }
-        }
+        contexts(first: 100) { totalCount nodes { ...Context } }
       } } } }
       reviews(last: 50) { nodes { state submittedAt author { __typename login } } }
       reviewRequests(first: 20) { nodes { requestedReviewer {
         __typename
-        ... on User { login }
+        ... on Actor { login }
         ... on Team { slug }
-        ... on Bot { login }
-        ... on Mannequin { login }
       } } }
     }
   }

@@ -72,7 +72,12 @@ class Address:
     @property
     def ui(self) -> str:
         """The base of MLflow's own pages; empty where no server has any."""
-        return shown(self.registry).rstrip("/") if self.registry.startswith(("http://", "https://")) else ""
+        return _ui(self.registry)
+
+    def run_page(self, experiment_id: str, run_id: str) -> str:
+        """Return MLflow's own page of a run; empty where no server has any."""
+        base = _ui(self.tracking)
+        return f"{base}/#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}" if base else ""
 
 
 def resolve(target: MlflowTarget, environ: Mapping[str, str]) -> Address:
@@ -89,16 +94,20 @@ def resolve(target: MlflowTarget, environ: Mapping[str, str]) -> Address:
 def shown(uri: str) -> str:
     """Return `uri` without user, password and query."""
     head, separator, rest = uri.partition("://")
-    if not separator:
-        return clean_line(uri)
+    if not separator or _scheme(uri) == "sqlite":
+        return clean_line(uri.partition("?")[0])
     # The user first: a password may hold any of the characters that end an address.
     return clean_line(f"{head}://{re.split('[?#]', rest.rpartition('@')[2], maxsplit=1)[0]}")
+
+
+def _ui(uri: str) -> str:
+    return shown(uri).rstrip("/") if uri.startswith(("http://", "https://")) else ""
 
 
 def label_of(uri: str) -> str:
     """Return the short name of what `uri` leads to: host and path, or file name."""
     if _scheme(uri) == "sqlite":
-        return _file_of(uri).name
+        return Path(uri.partition(":///")[2].partition("?")[0]).name
     return shown(uri).partition("://")[2].rstrip("/") or shown(uri)
 
 
@@ -146,28 +155,31 @@ def _missing(*packages: str) -> str:
     return next((package for package in packages if find_spec(package) is None), "")
 
 
-def _file_of(uri: str) -> Path:
-    return Path(uri.partition(":///")[2].partition("?")[0])
-
-
 def _read_only(uri: str) -> str:
     """Return the URI that opens the file of `uri` for reading only.
 
     The SDK would create a missing file, and migrate one of another version.
     """
-    file = _file_of(uri).absolute()
+    from sqlalchemy import make_url
+
+    file = Path(make_url(uri).database or "").absolute()
     if not file.is_file():
         raise Unavailable(f"{file}: no such file", "check the tracking URI; it is not created from here")
-    name = f"file:{quote(str(file))}?mode=ro"
+    name = f"file:{quote(str(file))}"
     try:
-        with closing(sqlite3.connect(name, uri=True, timeout=1)) as database:
+        with closing(sqlite3.connect(f"{name}?mode=ro", uri=True, timeout=1)) as database:
             rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     except sqlite3.Error as error:
         raise Unavailable(f"{file}: {error}", "is it an MLflow database, and may you read it?") from None
     if not _has_tables(name for (name,) in rows):
         raise Unavailable(f"{file}: is not an MLflow database", "check the tracking URI")
-    # The driver's name keeps the SDK from making folders for a path that it does not understand.
-    return f"sqlite+pysqlite:///{name}&uri=true"
+    for part in (name, quote(name)):
+        # The driver's name keeps the SDK from making folders for a path that it does not understand.
+        opened = f"sqlite+pysqlite:///{part}?mode=ro&uri=true"
+        # SQLAlchemy 2.1 takes a level of quoting away, 2.0 does not; a wrong guess would open another file.
+        if make_url(opened).database == name:
+            return opened
+    raise Unavailable(f"{file}: a path with such characters cannot be opened", "rename the file or its folder")
 
 
 def _has_tables(names: Iterable[str]) -> bool:

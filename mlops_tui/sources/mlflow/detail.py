@@ -94,4 +94,6 @@ def _duration(run: RunDetail) -> str:
         return ""
     minutes, seconds = divmod((run.ended - run.started) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02}m {seconds:02}s" if hours else f"{minutes}m {seconds:02}s" if minutes else f"{seconds}s"
+    return (
+        f"{hours}h {minutes:02}m {seconds:02}s" if hours else f"{minutes}m {seconds:02}s" if minutes else f"{seconds}s"
+    )

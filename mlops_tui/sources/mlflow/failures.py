@@ -46,9 +46,7 @@ def from_status(status: int, place: str, sentence: str = "") -> SourceError:
     if status == 401:
         return Unauthenticated(f"{place}: credentials are missing, wrong or expired (HTTP 401)", SIGN_IN_HINT)
     if status == 403:
-        return Denied(
-            f"{place}: not permitted (HTTP 403)", "ask for READ on the registered models", missing="READ"
-        )
+        return Denied(f"{place}: not permitted (HTTP 403)", "ask for READ on the registered models", missing="READ")
     if status == 404:
         return Unavailable(f"{place}: no MLflow API at this address (HTTP 404)", ADDRESS_HINT)
     if status == 429:
@@ -62,9 +60,13 @@ _SIGNS = (
     (r"Connection refused", "connection refused", "is the server running?"),
     (r"NameResolution|Name or service not known|getaddrinfo", "no such host", "check the tracking URI"),
     (r"not in a valid JSON format|JSONDecodeError", "answers with something else than MLflow's API", ADDRESS_HINT),
-    (r"InvalidURL|InvalidUrl|MissingSchema|InvalidSchema|Unsupported\w*URI", "is no MLflow address", ADDRESS_HINT),
     (
-        r"readonly database|out-of-date database schema|Can't locate revision",
+        r"InvalidURL|Invalid IPv6|InvalidUrl|MissingSchema|InvalidSchema|Unsupported\w*URI",
+        "is no MLflow address",
+        ADDRESS_HINT,
+    ),
+    (
+        r"readonly database|out-of-date database schema|Can't locate revision|migration in unexpected state",
         "the database is of another version of MLflow",
         "mlflow db upgrade URI, or install the version of MLflow that wrote it",
     ),

@@ -1,6 +1,6 @@
 """The registry as it was last read, and which of its models changed since somebody was told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mlops_tui.sources.mlflow.facts import ModelFacts, RunFacts, VersionFacts
@@ -30,9 +30,11 @@ class Mirror:
 
     Attributes:
         dirty: Names of models whose rows are to be made again.
+        stale: Names of models whose versions are to be read again.
         absent_runs: Runs that the tracking server does not know or show.
         swept_at: When everything was read last, by the monotonic clock; `None` before the first time.
         models_swept_at: When all registered models were read last, likewise.
+        is_published: Whether all of it was published once.
     """
 
     models: dict[str, ModelFacts] = field(default_factory=dict)
@@ -40,30 +42,30 @@ class Mirror:
     runs: dict[str, RunFacts] = field(default_factory=dict)
     experiments: list[str] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
     absent_runs: set[str] = field(default_factory=set)
     heads: Heads = Heads()
     swept_at: float | None = None
     models_swept_at: float = 0.0
+    is_published: bool = False
 
     @property
     def size(self) -> int:
         """How many versions there are."""
         return sum(map(len, self.versions.values()))
 
-    def put_models(self, models: Iterable[ModelFacts]) -> set[str]:
-        """Take in models; return those whose versions must be read again to be known."""
-        unknown = set()
+    def put_models(self, models: Iterable[ModelFacts]) -> None:
+        """Take in models; those whose versions may be others than before become stale."""
         for model in models:
             known = self.models.get(model.name)
             if known != model:
                 self.dirty.add(model.name)
                 self.models[model.name] = model
             if known is None or known.updated != model.updated:
-                unknown.add(model.name)
+                self.stale.add(model.name)
             self.put_versions(model.latest)
             if not set(model.aliases.values()) <= self.versions.get(model.name, {}).keys():
-                unknown.add(model.name)
-        return unknown
+                self.stale.add(model.name)
 
     def put_versions(self, versions: Iterable[VersionFacts]) -> None:
         """Take in single versions; others stay as they are."""
@@ -75,7 +77,7 @@ class Mirror:
                 siblings[version.version] = version
                 self.dirty.add(version.model)
 
-    def replace_versions(self, names: Iterable[str], versions: Sequence[VersionFacts]) -> None:
+    def replace_versions(self, names: Collection[str], versions: Sequence[VersionFacts]) -> None:
         """Take in all the versions that the named models have."""
         kept: dict[str, set[int]] = {}
         for version in versions:
@@ -86,12 +88,14 @@ class Mirror:
                 del siblings[number]
                 self.dirty.add(name)
         self.put_versions(versions)
+        self.stale.difference_update(names)
 
     def keep_models(self, names: set[str]) -> None:
         """Forget the models that are not among `names`."""
         for name in (self.models.keys() | self.versions.keys()) - names:
             self.models.pop(name, None)
             self.versions.pop(name, None)
+            self.stale.discard(name)
             self.dirty.add(name)
 
     def put_runs(self, runs: Iterable[RunFacts]) -> None:
@@ -107,7 +111,9 @@ class Mirror:
     def unread_runs(self) -> list[str]:
         """Return the ids of runs that versions name and that were never read."""
         named = (version.run_id for siblings in self.versions.values() for version in siblings.values())
-        return [each for each in dict.fromkeys(named) if each and each not in self.runs and each not in self.absent_runs]
+        return [
+            each for each in dict.fromkeys(named) if each and each not in self.runs and each not in self.absent_runs
+        ]
 
     def unfinished_runs(self) -> list[str]:
         """Return the ids of runs whose metrics may still change, those of the newest versions first."""

@@ -1,11 +1,12 @@
 """Rows of model versions."""
 
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from mlops_tui.domain.base import Attention, Mark
 from mlops_tui.domain.model import VersionRow, judge_versions
 from mlops_tui.sources.mlflow.address import MlflowTarget, redact
-from mlops_tui.sources.mlflow.facts import RunFacts, VersionFacts, to_time
+from mlops_tui.sources.mlflow.facts import ModelFacts, RunFacts, VersionFacts, to_time
 from mlops_tui.sources.mlflow.mirror import ModelView
 
 Rows = dict[str, VersionRow]
@@ -30,6 +31,20 @@ def rows_of(view: ModelView, target: MlflowTarget, ui: str) -> Rows:
     return {row.key: row for row in judged}
 
 
+def stage_rows(models: Iterable[ModelFacts], target: MlflowTarget, ui: str) -> list[VersionRow]:
+    """Return rows of the newest version in each stage, all that is known before any version was searched.
+
+    They are not judged: what they would be compared with is not known yet.
+    """
+    rows = []
+    for model in models:
+        for version in model.latest:
+            aliases = tuple(sorted(alias for alias, number in model.aliases.items() if number == version.version))
+            row = _row(version, aliases, None, target, ui)
+            rows.append(row.model_copy(update={"attention": Attention.UNKNOWN, "reason": "still reading"}))
+    return rows
+
+
 def _row(
     version: VersionFacts, aliases: tuple[str, ...], run: RunFacts | None, target: MlflowTarget, ui: str
 ) -> VersionRow:
@@ -37,7 +52,7 @@ def _row(
     return VersionRow(
         key=key_of(target.source_id, version.model, version.version),
         source=target.source_id,
-        mark=Mark.NONE,
+        mark=Mark.UNKNOWN,
         attention=Attention.OK,
         url=page,
         updated_at=to_time(version.updated),

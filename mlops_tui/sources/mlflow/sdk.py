@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from mlops_tui.domain.errors import NotConfigured, SourceError
 from mlops_tui.domain.text import clean_line
+from mlops_tui.sources.imports import import_sdk
 from mlops_tui.sources.mlflow.address import INSTALL_HINT, Address, check, label_of, user_of
 from mlops_tui.sources.mlflow.facts import ModelFacts, Page, RunDetail, RunFacts, VersionFacts
 from mlops_tui.sources.mlflow.failures import to_source_error
@@ -40,6 +41,7 @@ def load_sdk() -> Any:
         logging.getLogger(name).addHandler(logging.NullHandler())
         warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
     try:
+        import_sdk("mlflow.tracking")
         from mlflow.tracking import MlflowClient
     except ImportError as error:
         raise NotConfigured(f"the package mlflow cannot be imported: {error}", INSTALL_HINT) from None
@@ -60,6 +62,10 @@ class Registry:
         self._client: Any = self._ask(
             lambda: client(tracking_uri=opened.tracking, registry_uri=opened.registry), address.registry
         )
+
+    def check(self) -> None:
+        """Raise `Unavailable` if the registry is a file that is gone, which an open database does not notice."""
+        check(self.address)
 
     def models(self, token: str = "", size: int = MODELS_PAGE, *, newest_first: bool = False) -> Page[ModelFacts]:
         """Return a page of registered models, by name or by their last change."""

@@ -1,0 +1,206 @@
+"""What a row tells about itself, in the order in which a person reads it. Pure."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from mlops_tui.ages import age, duration, stamp
+from mlops_tui.domain.base import Attention, DetailField, DetailSection, Mark
+from mlops_tui.domain.model import VersionRow
+from mlops_tui.domain.pull import Checks, Mergeable, PullRow, Review
+from mlops_tui.domain.rollout import RolloutRow
+from mlops_tui.domain.rows import Row
+from mlops_tui.domain.workflow import RunRow
+
+_ATTENTION = {Attention.BAD: Mark.BAD, Attention.WARN: Mark.WARN, Attention.UNKNOWN: Mark.UNKNOWN}
+
+
+def title_of(row: Row) -> str:
+    """Return what a person calls the row."""
+    match row:
+        case RunRow():
+            return f"{row.workflow} #{row.run_number}"
+        case VersionRow():
+            return f"{row.model} v{row.version}"
+        case RolloutRow():
+            return f"{row.namespace}/{row.name}"
+        case PullRow():
+            return f"#{row.number} {row.title}"
+
+
+def describe(row: Row, now: datetime) -> tuple[DetailSection, ...]:
+    """Return everything that the row holds, without what is empty.
+
+    Args:
+        row: Any row.
+        now: What ages are counted from.
+    """
+    match row:
+        case RunRow():
+            sections = _run(row, now)
+        case VersionRow():
+            sections = _version(row, now)
+        case RolloutRow():
+            sections = _rollout(row, now)
+        case PullRow():
+            sections = _pull(row, now)
+    return tuple(section for section in sections if section.fields or section.text)
+
+
+def _section(title: str, fields: Iterable[DetailField | None], text: str = "") -> DetailSection:
+    return DetailSection(title=title, fields=tuple(field for field in fields if field and field.value), text=text)
+
+
+def _field(label: str, value: object, mark: Mark = Mark.NONE) -> DetailField | None:
+    return None if value is None else DetailField(label=label, value=str(value), mark=mark)
+
+
+def _when(label: str, moment: datetime | None, now: datetime) -> DetailField | None:
+    return None if moment is None else _field(label, f"{stamp(moment, now)}, {age(moment, now)} ago")
+
+
+def _why(row: Row) -> DetailField | None:
+    return _field("why", row.reason, _ATTENTION.get(row.attention, Mark.NONE)) if row.reason else None
+
+
+def _run(row: RunRow, now: datetime) -> list[DetailSection]:
+    took = None if row.started_at is None else duration(((row.finished_at or now) - row.started_at).total_seconds())
+    return [
+        _section(
+            "Run",
+            [
+                _field("state", (row.conclusion or row.status).replace("_", " "), row.mark),
+                _why(row),
+                _field("waits for", row.waiting_for, Mark.WAITING) if row.waiting_for else None,
+                _field("repository", row.repository),
+                _field("workflow", row.workflow),
+                _field("title", row.title),
+                _field("branch", row.branch),
+                _field("commit", row.head_sha),
+                _field("pull request", " ".join(f"#{number}" for number in row.pull_numbers)),
+                _field("event", row.event),
+                _field("actor", row.actor),
+                _field("attempt", row.attempt if row.attempt > 1 else None),
+                _when("started", row.started_at, now),
+                _when("finished", row.finished_at, now),
+                _field("took" if row.finished_at else "running for", took),
+                _field("run id", row.run_id),
+                _field("page", row.url),
+            ],
+        )
+    ]
+
+
+def _version(row: VersionRow, now: datetime) -> list[DetailSection]:
+    compared = None
+    if row.metric_change is not None and row.champion_version is not None:
+        compared = _field("compared", f"{row.metric} {row.metric_change:+.4g} against v{row.champion_version}")
+    version = _section(
+        "Version",
+        [
+            _field("state", row.status, row.mark),
+            _why(row),
+            _field("stage", row.stage),
+            _field("aliases", ", ".join(row.aliases)),
+            compared,
+            _field("registry", row.registry),
+            _when("created", row.created_at, now),
+            _when("changed", row.updated_at, now),
+            _field("address", f"models:/{row.model}/{row.version}"),
+            _field("artifact", row.artifact_uri),
+            _field("page", row.url),
+        ],
+    )
+    run = _section(
+        "Source run",
+        [_field("run", row.run_id), _field("state", row.run_status), _field("commit", row.git_commit)],
+    )
+    # The metric that decides comes first.
+    names = sorted(row.metrics, key=lambda name: (name != row.metric, name))
+    metrics = _section("Metrics", [_field(name, f"{row.metrics[name]:.6g}") for name in names])
+    tags = _section("Tags", [_field(name, value) for name, value in sorted(row.tags.items())])
+    return [version, run, metrics, tags, _section("Description", (), row.description)]
+
+
+def _rollout(row: RolloutRow, now: datetime) -> list[DetailSection]:
+    ready = Mark.OK if row.ready >= row.desired else Mark.BAD if row.mark is Mark.BAD else Mark.WARN
+    rollout = _section(
+        "Rollout",
+        [
+            _field("state", f"{row.phase}{', paused' if row.paused else ''}", row.mark),
+            _why(row),
+            _field("message", row.message),
+            _field("ready", f"{row.ready} of {row.desired}", ready),
+            _field("pods", f"{row.updated} updated, {row.available} available, {row.total} in all"),
+            _field("revision", row.revision),
+            _field("change cause", row.change_cause),
+            *(_field("image" if number == 0 else "", image) for number, image in enumerate(row.images)),
+            _field("environment", row.environment),
+            _field("context", row.context),
+            _field("namespace", row.namespace),
+            _when("created", row.created_at, now),
+            _when("changed", row.updated_at, now),
+            _field("uid", row.uid),
+            _field("page", row.url),
+        ],
+    )
+    conditions = _section(
+        "Conditions",
+        [
+            _field(condition.type, ", ".join(filter(None, (condition.status, condition.reason, condition.message))))
+            for condition in row.conditions
+        ],
+    )
+    labels = _section("Labels", [_field(name, value) for name, value in sorted(row.labels.items())])
+    return [rollout, conditions, labels]
+
+
+_CHECKS = {Checks.PASSED: Mark.OK, Checks.FAILED: Mark.BAD, Checks.PENDING: Mark.RUNNING, Checks.DENIED: Mark.UNKNOWN}
+_REVIEW = {Review.APPROVED: Mark.OK, Review.CHANGES_REQUESTED: Mark.WARN, Review.REQUIRED: Mark.WAITING}
+_MERGEABLE = {Mergeable.YES: Mark.OK, Mergeable.CONFLICTING: Mark.BAD, Mergeable.UNKNOWN: Mark.UNKNOWN}
+
+
+def _pull(row: PullRow, now: datetime) -> list[DetailSection]:
+    pull = _section(
+        "Pull request",
+        [
+            _field("state", "draft" if row.draft else "open", row.mark),
+            _why(row),
+            _field("checks", _checks(row), _CHECKS.get(row.checks, Mark.NONE)),
+            _field("review", _review(row), _REVIEW.get(row.review, Mark.NONE)),
+            _field("merge", row.mergeable, _MERGEABLE[row.mergeable]),
+            _field("repository", row.repository),
+            _field("author", row.author),
+            _field("branch", f"{row.head_branch} → {row.base_branch}"),
+            _field("commit", row.head_sha),
+            _field("labels", ", ".join(row.labels)),
+            _when("opened", row.created_at, now),
+            _when("changed", row.updated_at, now),
+            _field("page", row.url),
+        ],
+    )
+    return [pull, *_checklist(row)]
+
+
+def _checks(row: PullRow) -> str:
+    if row.checks is Checks.DENIED:
+        return "the token may not read them"
+    counts = [(row.checks_failed, "failed"), (row.checks_pending, "pending"), (row.checks_passed, "passed")]
+    return ", ".join(f"{count} {word}" for count, word in counts if count) or row.checks
+
+
+def _review(row: PullRow) -> str:
+    return f"{row.review}, {row.approvals} approved" if row.approvals else row.review
+
+
+def _checklist(row: PullRow) -> Sequence[DetailSection]:
+    by_section: dict[str, list[DetailField]] = {}
+    for item in row.checklist:
+        mark = Mark.OK if item.done else Mark.WAITING
+        by_section.setdefault(item.section, []).append(
+            DetailField(label="done" if item.done else "open", value=item.text, mark=mark)
+        )
+    done = f"{row.checklist_done}/{len(row.checklist)}"
+    return [
+        DetailSection(title=f"Checklist {done}{f': {title}' if title else ''}", fields=tuple(fields))
+        for title, fields in by_section.items()
+    ]
