@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_SETTLE_ROUNDS: Final = 12
+_SETTLE_ROUNDS: Final = 5
 """Turns of the event loop for what was just woken to run up to its next sleep."""
 
 

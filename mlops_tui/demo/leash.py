@@ -13,7 +13,7 @@ _REMOVAL_PAUSE: Final = 0.05
 """Seconds between attempts: another process of the world may be writing its last lines."""
 
 
-def watch(descriptor: int, on_end: Callable[[], None], on_data: Callable[[bytes], None] | None = None) -> None:
+def watch(descriptor: int, on_end: Callable[[], object], on_data: Callable[[bytes], None] | None = None) -> None:
     """Call `on_end` once, from a thread of its own, when nobody holds the writing end of the pipe any more.
 
     The thread never keeps the process alive.

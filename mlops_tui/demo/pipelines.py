@@ -50,7 +50,11 @@ CD: Final = Pipeline(
                 ("self-hosted", "gpu"),
             ),
         ),
-        (JobPlan("staging-deployment", (CHECKOUT, "Apply", "Rollout status", "Integration tests"), environment="staging"),),
+        (
+            JobPlan(
+                "staging-deployment", (CHECKOUT, "Apply", "Rollout status", "Integration tests"), environment="staging"
+            ),
+        ),
         (JobPlan("performance-tests", (CHECKOUT, "Load test", "Check p95 < 500 ms")),),
         (
             JobPlan(

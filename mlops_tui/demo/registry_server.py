@@ -1,8 +1,8 @@
 """MLflow's own server in one lean process: `python -m mlops_tui.demo.registry_server --home DIR --socket FD …`.
 
-It listens on a socket that it is given. Its standard input brings one line, the past to seed, and then is its leash: it
-lives as long as somebody holds that open. It is the last of the world's processes to end, whoever of them is killed, and
-so the one that removes the world's folder.
+It listens on a socket that it is given. Its standard input brings one line, the past to seed, and then is its leash:
+it lives as long as somebody holds that open. It is the last of the world's processes to end, whoever of them is killed,
+and so the one that removes the world's folder.
 """
 
 import argparse

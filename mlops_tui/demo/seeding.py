@@ -20,7 +20,7 @@ TRIALS = 6
 class Store(Protocol):
     """What is used of MLflow's `SqlAlchemyStore`."""
 
-    def ManagedSessionMaker(self, read_only: bool = True) -> AbstractContextManager[Any]:  # noqa: N802
+    def ManagedSessionMaker(self, read_only: bool = True) -> AbstractContextManager[Any]:
         """Open a transaction."""
 
 

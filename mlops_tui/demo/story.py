@@ -45,6 +45,8 @@ class Model:
     challenger_age: float
     replicas: int
     owners: tuple[str, str, str]
+    canary: bool = False
+    """Whether production gets a new version beside the old one first."""
 
     @property
     def image(self) -> str:
@@ -84,12 +86,13 @@ MODELS: Final = (
         champion_value=0.608,
         threshold=0.55,
         versions=31,
-        champion=30,
+        champion=31,
         challenger=31,
-        champion_age=98.0,
+        champion_age=0.1,
         challenger_age=1.2,
         replicas=6,
         owners=("ines-r", "tomasz", "bo-chen"),
+        canary=True,
     ),
     Model(
         name="vision-ocr",
@@ -172,12 +175,12 @@ class Release:
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        if self.version == self.model.champion:
-            return ("champion",)
-        if self.version == self.model.challenger:
-            return ("challenger",)
-        return ("previous",) if self.version == self.model.champion - 1 else ()
-
+        named = {
+            "champion": self.model.champion,
+            "challenger": self.model.challenger,
+            "previous": self.model.champion - 1,
+        }
+        return tuple(alias for alias, version in named.items() if version == self.version)
 
     def to_json(self) -> dict[str, Any]:
         """Return the release as JSON values."""
@@ -258,7 +261,8 @@ def params_of(generator: random.Random) -> dict[str, str]:
 def releases(model: Model, seed: int, began: datetime) -> tuple[Release, ...]:
     """Return every version of `model` that is there when the world begins, the oldest first."""
     generator = random.Random(f"{seed}/past/{model.name}")
-    ages: dict[int, float] = {model.challenger: model.challenger_age, model.champion: model.champion_age + 3}
+    ages: dict[int, float] = {model.champion: model.champion_age + 3}
+    ages[model.challenger] = model.challenger_age
     for version in range(model.champion - 1, 0, -1):
         ages[version] = ages[version + 1] + generator.uniform(40, 260)
     made = []

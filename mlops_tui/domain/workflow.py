@@ -1,5 +1,6 @@
 """Workflow runs of GitHub Actions."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import AwareDatetime
@@ -69,3 +70,30 @@ def judge_run(status: str, conclusion: str, waiting_for: str = "") -> tuple[Mark
     if status == "completed":
         return _CONCLUSIONS.get(conclusion, (Mark.UNKNOWN, Attention.UNKNOWN, f"ended as {conclusion or 'nothing'}"))
     return _STATUSES.get(status, (Mark.UNKNOWN, Attention.UNKNOWN, f"is {status or 'in no state'}"))
+
+
+def quiet_superseded(runs: Iterable[RunRow]) -> list[RunRow]:
+    """Return the runs in their order, those failures quietened that a later run has answered.
+
+    A failure wants somebody until a later run of the same workflow and branch has passed or failed; then that run
+    speaks for the branch, and the old one is history.
+
+    Args:
+        runs: Runs of one repository.
+    """
+    rows = list(runs)
+    latest: dict[tuple[str, str], RunRow] = {}
+    for run in rows:
+        if run.status == "completed" and run.mark in (Mark.OK, Mark.BAD):
+            known = latest.setdefault((run.workflow, run.branch), run)
+            if run.run_number > known.run_number:
+                latest[run.workflow, run.branch] = run
+    return [_quietened(run, latest.get((run.workflow, run.branch))) for run in rows]
+
+
+def _quietened(run: RunRow, latest: RunRow | None) -> RunRow:
+    if run.mark is not Mark.BAD or latest is None or latest.run_number <= run.run_number:
+        return run
+    since = "passed" if latest.mark is Mark.OK else "failed too"
+    reason = f"{run.reason}; #{latest.run_number} {since}"
+    return run.model_copy(update={"attention": Attention.INFO, "reason": reason})

@@ -24,7 +24,7 @@ def test_the_demo_from_first_frame_to_quit(home: dict[str, str]) -> None:
     with Terminal([COMMAND, "demo"], env=home) as terminal:
         terminal.wait_for("mlops-tui", "Workflows", "Models", "Rollouts", "Pull requests", "connecting")
         terminal.wait_for(*LIVE)
-        terminal.wait_for("fraud-api", "ranker", "Bigger embedding", absent=["connecting"])
+        terminal.wait_for("fraud-api", "ranker", "☑", absent=["connecting"])
         folder = demo_home(home)
         terminal.send("4")
         terminal.send("/fraud-api")

@@ -53,8 +53,8 @@ class SchemaError(AssertionError):
 def _registry() -> Registry[Any]:
     document = json.loads(gzip.decompress((SCHEMAS / "kubernetes-1.32.schema.json.gz").read_bytes()))
     resource: Resource[Any] = Resource.from_contents(document, default_specification=DRAFT202012)
-    registry: Registry[Any] = Registry()
-    return registry.with_resource(_ROOT, resource)
+    registry: Registry[Any] = Registry().with_resource(_ROOT, resource)
+    return registry
 
 
 @functools.cache

@@ -70,7 +70,11 @@ def _deployment(body: JsonObject) -> JsonObject:
     }
     strategy = {"type": "RollingUpdate", **(spec["strategy"] or {})}
     if strategy["type"] == "RollingUpdate":
-        strategy["rollingUpdate"] = {"maxUnavailable": "25%", "maxSurge": "25%", **(strategy.get("rollingUpdate") or {})}
+        strategy["rollingUpdate"] = {
+            "maxUnavailable": "25%",
+            "maxSurge": "25%",
+            **(strategy.get("rollingUpdate") or {}),
+        }
     spec["strategy"] = strategy
     spec["template"] = pod_template(spec.get("template") or {})
     return {**body, "spec": spec, "status": body.get("status") or {}}

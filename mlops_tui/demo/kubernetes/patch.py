@@ -156,12 +156,21 @@ def _merge_map(target: Any, patch: JsonObject, keys: dict[str, str]) -> Any:
             result[field] = [item for item in result.get(field, ()) if item not in value]
         elif not key.startswith("$"):
             _merge_field(result, key, value, keys)
+    for field in [key for key in patch if isinstance(result.get(key), list) and key in keys]:
+        if f"$setElementOrder/{field}" not in patch:
+            result[field] = _ordered(result[field], patch[field], _list(target, field), keys[field])
     for key, order in patch.items():
-        if key.startswith("$setElementOrder/"):
-            _reorder(result, key.partition("/")[2], order, keys)
+        field = key.removeprefix("$setElementOrder/")
+        if field != key and isinstance(result.get(field), list):
+            result[field] = _ordered(result[field], order, _list(target, field), keys.get(field))
     if (retained := patch.get("$retainKeys")) is not None:
         result = {key: value for key, value in result.items() if key in retained}
     return result
+
+
+def _list(target: Any, field: str) -> list[Any]:
+    found = target.get(field) if isinstance(target, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _merge_field(result: JsonObject, key: str, value: Any, keys: dict[str, str]) -> None:
@@ -196,16 +205,22 @@ def _merge_list(current: list[JsonObject], patch: list[JsonObject], key: str, ke
     return result
 
 
-def _reorder(result: JsonObject, field: str, order: list[Any], keys: dict[str, str]) -> None:
-    """Put the elements that `order` names in its order; the server's own others keep their place behind them."""
-    current = result.get(field)
-    if not isinstance(current, list):
-        return
-    key = keys.get(field)
-    wanted = [item.get(key) if isinstance(item, dict) else item for item in order]
-    ranks = {item: rank for rank, item in enumerate(wanted)}
+def _ordered(merged: list[Any], order: list[Any], before: list[Any], key: str | None) -> list[Any]:
+    """Return a merged list in order: what `order` names, with the server's own others merged in.
 
-    def rank(item: Any) -> int:
-        return ranks.get(item.get(key) if isinstance(item, dict) else item, len(ranks))
+    One of the others comes before one that is named only if it also did in the list `before`.
+    """
 
-    result[field] = sorted(current, key=rank)
+    def identity(item: Any) -> Any:
+        return item.get(key) if isinstance(item, dict) and key else item
+
+    wanted = {identity(item): rank for rank, item in reversed(list(enumerate(order)))}
+    places = {identity(item): place for place, item in enumerate(before)}
+    named = sorted((item for item in merged if identity(item) in wanted), key=lambda item: wanted[identity(item)])
+    others = [item for item in merged if identity(item) not in wanted]
+    result = []
+    while named and others:
+        first, second = places.get(identity(others[0])), places.get(identity(named[0]))
+        goes_first = first is not None and second is not None and first < second
+        result.append(others.pop(0) if goes_first else named.pop(0))
+    return [*result, *named, *others]

@@ -18,6 +18,12 @@ _NAME_RULE = (
     "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+_NOT_NEGATIVE = "must be greater than or equal to 0"
+_PERCENT = re.compile(r"[0-9]{1,9}%")
+_PERCENT_RULE = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%', or '93%', regex used for "
+    "validation is '[0-9]+%')"
+)
 NAME_LIMIT = 253
 """Characters in an object's name, for every kind."""
 
@@ -31,6 +37,9 @@ _SHAPES: tuple[tuple[str, type, str], ...] = (
     ("spec", dict, "Spec"),
     ("spec.replicas", int, "int32"),
     ("spec.paused", bool, "bool"),
+    ("spec.minReadySeconds", int, "int32"),
+    ("spec.progressDeadlineSeconds", int, "int32"),
+    ("spec.revisionHistoryLimit", int, "int32"),
     ("spec.selector", dict, "v1.LabelSelector"),
     ("spec.strategy", dict, "v1.DeploymentStrategy"),
     ("spec.strategy.rollingUpdate", dict, "v1.RollingUpdateDeployment"),
@@ -42,7 +51,18 @@ _SHAPES: tuple[tuple[str, type, str], ...] = (
     ("spec.containers", list, "[]v1.Container"),
     ("spec.ports", list, "[]v1.ServicePort"),
     ("status", dict, "Status"),
+    ("status.conditions", list, "[]Condition"),
+    ("status.containerStatuses", list, "[]v1.ContainerStatus"),
 )
+_STRUCTS = (
+    "metadata.ownerReferences",
+    "spec.containers",
+    "spec.ports",
+    "spec.template.spec.containers",
+    "status.conditions",
+    "status.containerStatuses",
+)
+_TEXT_MAPS = ("metadata.annotations", "metadata.labels", "spec.template.metadata.labels")
 
 
 def check_shape(body: Any, kind: str) -> None:
@@ -54,17 +74,15 @@ def check_shape(body: Any, kind: str) -> None:
     if not isinstance(body, dict):
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind")
     for path, wanted, type_name in _SHAPES:
-        value: Any = body
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
+        value = _at(body, path)
         if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
             raise _not_a(kind, path, value, type_name)
-    for path in ("spec.template.spec.containers", "spec.containers", "spec.ports"):
-        for element in _items(body, path):
+    for path in _STRUCTS:
+        for element in _at(body, path) or ():
             if not isinstance(element, dict):
                 raise _not_a(kind, path, element, "struct")
-    for path in ("metadata.labels", "metadata.annotations", "spec.template.metadata.labels"):
-        for value in _values(body, path):
+    for path in _TEXT_MAPS:
+        for value in (_at(body, path) or {}).values():
             if not isinstance(value, str):
                 raise _not_a(kind, path, value, "string")
 
@@ -80,14 +98,6 @@ def _at(body: JsonObject, path: str) -> Any:
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
-
-
-def _items(body: JsonObject, path: str) -> list[Any]:
-    return _at(body, path) or []
-
-
-def _values(body: JsonObject, path: str) -> Iterator[Any]:
-    yield from (_at(body, path) or {}).values()
 
 
 def validate(resource: Resource, body: JsonObject, previous: JsonObject | None = None) -> None:
@@ -134,8 +144,33 @@ def _workload_causes(body: JsonObject, previous: JsonObject | None) -> Iterator[
         message = f"Invalid value: {_go_map(labels)}: `selector` does not match template `labels`"
         yield "spec.template.metadata.labels", "FieldValueInvalid", message
     yield from _container_causes(spec["template"]["spec"], "spec.template.spec")
+    if body["kind"] == "Deployment":
+        yield from _strategy_causes(spec)
     if previous is not None and selector != previous["spec"].get("selector"):
         yield "spec.selector", "FieldValueInvalid", f"Invalid value: {_go_selector(selector)}: field is immutable"
+
+
+def _strategy_causes(spec: JsonObject) -> Iterator[Cause]:
+    strategy = spec["strategy"]
+    if strategy["type"] not in ("Recreate", "RollingUpdate"):
+        message = f'Unsupported value: "{strategy["type"]}": supported values: "Recreate", "RollingUpdate"'
+        yield "spec.strategy.type", "FieldValueNotSupported", message
+    for field, value in (strategy.get("rollingUpdate") or {}).items():
+        if not _is_share(value):
+            message = f'Invalid value: "{value}": {_PERCENT_RULE}'
+            yield f"spec.strategy.rollingUpdate.{field}", "FieldValueInvalid", message
+    for field in ("minReadySeconds", "progressDeadlineSeconds", "revisionHistoryLimit"):
+        if (value := spec.get(field, 0)) < 0:
+            yield f"spec.{field}", "FieldValueInvalid", f"Invalid value: {value}: {_NOT_NEGATIVE}"
+    if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
+        message = f"Invalid value: {spec['progressDeadlineSeconds']}: must be greater than minReadySeconds"
+        yield "spec.progressDeadlineSeconds", "FieldValueInvalid", message
+
+
+def _is_share(value: Any) -> bool:
+    if isinstance(value, str):
+        return _PERCENT.fullmatch(value) is not None
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _container_causes(spec: JsonObject, path: str) -> Iterator[Cause]:
@@ -166,9 +201,6 @@ def _lease_causes(spec: JsonObject) -> Iterator[Cause]:
         if isinstance(value, int) and value < least:
             rule = "must be greater than 0" if least else _NOT_NEGATIVE
             yield f"spec.{field}", "FieldValueInvalid", f"Invalid value: {value}: {rule}"
-
-
-_NOT_NEGATIVE = "must be greater than or equal to 0"
 
 
 def negative_scale(name: str, replicas: int) -> ApiError:

@@ -14,7 +14,7 @@ from mlops_tui.domain.errors import Denied, RateLimited, SourceError, Unauthenti
 from mlops_tui.domain.pull import PullRow
 from mlops_tui.domain.rows import Row
 from mlops_tui.domain.state import Probe, SourceKind
-from mlops_tui.domain.workflow import RunRow
+from mlops_tui.domain.workflow import RunRow, quiet_superseded
 from mlops_tui.sources.base import Cadence, Delta, SourceInfo
 from mlops_tui.sources.github import details
 from mlops_tui.sources.github.client import GitHubClient, Unreachable, open_client, path_with
@@ -144,7 +144,7 @@ class GitHubSource:
             runs.update((run.key, run) for run in page)
             if not page:
                 break
-        newest = list(runs.values())[: self._target.runs]
+        newest = quiet_superseded(list(runs.values())[: self._target.runs])
         waiting = [run for run in newest if run.status == "waiting"]
         approvals = {_attempt_of(run): await self._environments(session, repository, run) for run in waiting}
         repository.approvals = {attempt: names for attempt, names in approvals.items() if names is not None}

@@ -1,0 +1,1 @@
+"""What makes objects move: Deployment, ReplicaSet, kubelet and garbage collection."""

@@ -1,0 +1,80 @@
+"""The servers that the cases run on: the demo's, and the real control plane where there is one."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+import uvicorn
+
+from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour, create_app
+from mlops_tui.domain.clock import SystemClock
+from tests.contract.kubernetes_server.harness import Api, clients
+from tests.support.clock import settle
+from tests.support.control_plane import ControlPlane, available, control_plane
+from tests.support.kubelet import Kubelet
+
+__all__ = ["control_plane"]
+
+SERVERS = ["demo_api", *(["real_api"] if available() else [])]
+START_SECONDS = 0.05
+"""How long the demo's pods take: about as long as the stand-in for the kubelet on the real server."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say so when there was nothing to compare the demo's server with."""
+    if "real_api" not in SERVERS:
+        terminalreporter.write_line("kubernetes_server: no control plane here, the cases ran on the demo's server only")
+
+
+@pytest.fixture
+async def demo_api() -> AsyncIterator[Api]:
+    """The demo's server on a port of its own."""
+    cluster = Cluster(SystemClock())
+    cluster.behaviours += [
+        ImageBehaviour("*bad*", START_SECONDS, pull_error=True),
+        ImageBehaviour("*slow*", start_seconds=3600.0),
+        ImageBehaviour("*", START_SECONDS),
+    ]
+    app = create_app(cluster, {"admin-token": "admin", "oncall-token": "oncall"})
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+    tasks = [asyncio.create_task(cluster.run()), asyncio.create_task(server.serve([listener]))]
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with clients(address, True, "admin-token", "oncall-token") as api:
+        yield api
+    server.should_exit = True
+    await tasks[1]
+    tasks[0].cancel()
+    with suppress(asyncio.CancelledError):
+        await tasks[0]
+    listener.close()
+    await settle()
+
+
+@pytest.fixture
+async def real_api(control_plane: ControlPlane) -> AsyncIterator[Api]:
+    """The real control plane, whose pods stay as they were created."""
+    plane = control_plane
+    async with clients(plane.server, plane.ssl_context(), plane.admin_token, plane.oncall_token) as api:
+        yield api
+
+
+@pytest.fixture(params=SERVERS)
+def api(request: pytest.FixtureRequest) -> Api:
+    """A server to try a case on."""
+    found: Api = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def live(request: pytest.FixtureRequest, api: Api) -> AsyncIterator[Api]:
+    """The same server with pods that run: on the real one by a stand-in for the kubelet."""
+    if request.node.callspec.params["api"] == "demo_api":
+        yield api
+        return
+    plane: ControlPlane = request.getfixturevalue("control_plane")
+    async with Kubelet(plane.server, plane.admin_token, api.namespace, plane.ssl_context()):
+        yield api
+    await settle()

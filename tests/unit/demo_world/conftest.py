@@ -1,0 +1,33 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from mlops_tui.demo.past import World, build
+from mlops_tui.demo.scenario import Scenario
+from tests.unit.demo_world.ledger import Ledger
+
+BEGAN = datetime(2026, 11, 20, 14, 2, 11, tzinfo=UTC)
+
+
+@pytest.fixture
+async def world() -> World:
+    """A world as it is when it begins; nobody acts in it."""
+    return await build(seed=1, speed=1.0, began=BEGAN)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+async def play(world: World, ledger: Ledger) -> AsyncIterator["asyncio.Task[None]"]:
+    """The scenario of `world`, which plays while the world's clock is moved."""
+    task = asyncio.create_task(Scenario(world, ledger, seed=1).run())
+    yield task
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
