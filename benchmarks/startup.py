@@ -41,7 +41,9 @@ def main() -> None:
         try:
             config = wait_until_ready(world)["config"]
             environment = {**os.environ, TOKEN_ENV: GITHUB_TOKEN, "XDG_STATE_HOME": folder}
-            bare, first, live = [], [], []
+            bare: list[float] = []
+            first: list[float] = []
+            live: list[float] = []
             for round_ in range(ROUNDS + 1):
                 # A cache of its own each round: what is measured is a start without a kept board.
                 environment["XDG_CACHE_HOME"] = f"{folder}/cache-{round_}"
@@ -53,10 +55,10 @@ def main() -> None:
             stop_world(world)
     print(f"start-up, median of {ROUNDS} rounds after one warm-up")
     print(f"  bare Textual app, first frame   {statistics.median(bare):6.2f} s")
-    for name, times in (("dashboard, first frame", first), ("dashboard, all panes live", live)):
-        ratios = [a / b for a, b in zip(times, bare, strict=True)]
+    for name, series in (("dashboard, first frame", first), ("dashboard, all panes live", live)):
+        ratios = [a / b for a, b in zip(series, bare, strict=True)]
         spread = f"{min(ratios):.2f}–{max(ratios):.2f}"
-        print(f"  {name:<30}  {statistics.median(times):6.2f} s   {statistics.median(ratios):5.2f} × bare ({spread})")
+        print(f"  {name:<30}  {statistics.median(series):6.2f} s   {statistics.median(ratios):5.2f} × bare ({spread})")
 
 
 if __name__ == "__main__":

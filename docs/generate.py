@@ -110,7 +110,12 @@ def _table_in(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
 
 def _type(field: FieldInfo) -> str:
     text = str(field.annotation)
-    for sign, word in (("dict", "table of texts"), ("tuple", "list of texts"), ("bool", "true or false"), ("int", "number")):
+    for sign, word in (
+        ("dict", "table of texts"),
+        ("tuple", "list of texts"),
+        ("bool", "true or false"),
+        ("int", "number"),
+    ):
         if sign in text:
             return word
     return "text"

@@ -61,18 +61,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.models", "3", "Models", "Go to Models", Place.BOARD, "pane('version')"),
     Action("pane.rollouts", "4", "Rollouts", "Go to Rollouts", Place.BOARD, "pane('rollout')"),
     Action("pane.pulls", "5", "Pull requests", "Go to Pull requests", Place.BOARD, "pane('pull')"),
-    Action("detail.next", "]", "next part", "Next part of the details", Place.DETAIL, "part(1)", 2),
-    Action("detail.previous", "[", "previous part", "Previous part of the details", Place.DETAIL, "part(-1)", 1),
+    Action("detail.next", "]", "next part", "Next part of the details", Place.DETAIL, "part(1)", 1),
+    Action("detail.previous", "[", "previous part", "Previous part of the details", Place.DETAIL, "part(-1)", 2),
     Action("detail.down", "j,down", "down", "Scroll down", Place.DETAIL, "line(1)"),
     Action("detail.up", "k,up", "up", "Scroll up", Place.DETAIL, "line(-1)"),
     Action("detail.top", "g,home", "top", "To the start", Place.DETAIL, "top"),
     Action("detail.bottom", "G,end", "bottom", "To the end", Place.DETAIL, "bottom"),
     Action("detail.page_down", "ctrl+d,pagedown", "page down", "Half a page down", Place.DETAIL, "page(1)"),
     Action("detail.page_up", "ctrl+u,pageup", "page up", "Half a page up", Place.DETAIL, "page(-1)"),
-    Action(
-        "back", "escape", "back", "Close details, clear the filter, leave zoom: one step at a time", Place.BOARD, "back"
-    ),
-    Action("palette", "ctrl+p,:", "command", "Everything that can be done, by name", Place.APP, "command_palette", 8),
+    Action("back", "escape", "back", "One step back: details, filter, attention, zoom", Place.BOARD, "back"),
+    Action("palette", ":,ctrl+p", "command", "Everything that can be done, by name", Place.APP, "command_palette", 8),
     Action("help", "?", "help", "Keys, signs and filters", Place.APP, "help", 9),
     Action("quit", "q,ctrl+q", "quit", "Leave", Place.APP, "quit", 10),
 )

@@ -9,6 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from mlops_tui.config.paths import user_config
+
 COLORS = (
     "background", "surface", "panel", "foreground", "muted", "faint", "accent", "frame", "frame-focus",
     "cursor", "cursor-idle", "production", "production-text", "environment", "environment-text", "read-only",
@@ -36,12 +38,10 @@ class BadTheme(ValueError):
 
 def theme_folders() -> tuple[Path, ...]:
     """Return where themes are looked for, the user's own folder first."""
-    import platformdirs
-
     packaged = Path(str(resources.files("mlops_tui"))) / "themes"
     if not packaged.is_dir():
         packaged = Path(__file__).resolve().parents[2] / "themes"
-    return (Path(platformdirs.user_config_dir("mlops-tui")) / "themes", packaged)
+    return (user_config().parent / "themes", packaged)
 
 
 def read_themes(folders: Iterable[Path]) -> tuple[dict[str, ThemeFile], list[str]]:

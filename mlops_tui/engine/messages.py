@@ -36,7 +36,7 @@ class Update(Frozen):
     Attributes:
         begins: Ids of sources whose rows follow in full.
         completes: Ids of sources whose rows are all there after this update.
-        scope: Sent in the first update to each viewer.
+        scope: Sent in the first update to each viewer, together with the states of all sources that there are.
     """
 
     sequence: int

@@ -74,6 +74,8 @@ class Mirror:
     def apply(self, update: Update) -> Changes:
         """Take an update in, and return what it changed; rows that came again unchanged are not among it."""
         changes = Changes()
+        if update.scope is not None:
+            self._forget_others({state.source for state in update.sources}, changes)
         for source in update.begins:
             self._unconfirmed[source] = set(self._by_source.get(source, ()))
         for row in update.upserts:
@@ -92,6 +94,14 @@ class Mirror:
             changes.scope = True
         return changes
 
+    def _forget_others(self, there: set[str], changes: Changes) -> None:
+        """Drop the sources that an engine started anew, with another configuration, does not have."""
+        for source in self._sources.keys() - there:
+            for key in list(self._by_source.pop(source, ())):
+                self._remove(key, changes)
+            del self._sources[source]
+            changes.sources = True
+
     def _put(self, row: Row, changes: Changes) -> None:
         known = self._rows.get(row.key)
         if known is not None and (known.source != row.source or known.kind != row.kind):
@@ -108,6 +118,6 @@ class Mirror:
         row = self._rows.pop(key, None)
         if row is None:
             return
-        self._by_source[row.source].discard(key)
+        self._by_source.get(row.source, set()).discard(key)
         self._unconfirmed.get(row.source, set()).discard(key)
         changes.drop(row)

@@ -132,6 +132,7 @@ class Poller:
         state = before.model_copy(
             update={
                 "status": SourceStatus.LIVE,
+                "label": self._source.info.label,
                 "streaming": before.streaming if delta.streaming is None else delta.streaming,
                 "fetched_at": self._clock.now(),
                 "error": "",
@@ -161,6 +162,7 @@ class Poller:
         state = self.state.model_copy(
             update={
                 "status": status,
+                "label": self._source.info.label,
                 "streaming": False,
                 "error": error.message,
                 "hint": error.hint,

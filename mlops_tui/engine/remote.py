@@ -69,7 +69,9 @@ def child_connector(start: Callable[[], Child], first: Child | None = None) -> C
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=LINE_LIMIT)
         reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), out)
-        transport, protocol = await loop.connect_write_pipe(lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), into)
+        transport, protocol = await loop.connect_write_pipe(
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), into
+        )
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
 
         async def end() -> str:

@@ -50,7 +50,8 @@ def parse_filter(text: str, keys: Iterable[str]) -> Filter:
             words.append(part)
         elif key not in known:
             near = next(iter(difflib.get_close_matches(key, known, n=1, cutoff=0.5)), "")
-            problem = f'no key "{key}:" here' + (f", did you mean {near}:?" if near else f": there are {' '.join(known)}")
+            instead = f", did you mean {near}:?" if near else f"; there are {' '.join(known)}"
+            problem = f'no key "{key}:" here{instead}'
         elif value:
             terms.append((key, value))
     return Filter(text.strip(), tuple(words), tuple(terms), problem)

@@ -38,7 +38,7 @@ def test_a_snapshot_has_everything_and_prints_nothing_else(at_world: dict[str, s
     assert {row.workflow for row in document.runs} >= {"ML CI Pipeline", "ML CD Pipeline"}
     assert any(row.checklist for row in document.pulls)
     for rows in (document.rollouts, document.versions, document.runs, document.pulls):
-        keys = [row.key for row in rows]  # type: ignore[attr-defined]
+        keys = [row.key for row in rows]
         assert keys == sorted(keys)
 
 

@@ -1,4 +1,4 @@
-"""An engine's process over a scripted source, for the tests of the wire: `python -m tests.support.engine_child SIZE`."""
+"""An engine's process over a scripted source, for the tests of the wire; takes the number of rows."""
 
 import sys
 
@@ -15,5 +15,5 @@ def make() -> Engine:
 
 
 if __name__ == "__main__":
-    print("a stray line that must not reach the wire", file=sys.stderr)
+    sys.stderr.write("a stray line that must not reach the wire\n")
     sys.exit(run_stdio(make))

@@ -44,7 +44,8 @@ class Terminal:
     @property
     def pid(self) -> int:
         """The command's process."""
-        return int(self.process.pid)
+        assert self.process.pid is not None
+        return self.process.pid
 
     def read(self, seconds: float = 0.05) -> bool:
         """Take in what the command has written; returns whether it still lives."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXPIRY_MARGIN = timedelta(seconds=60)
 """Before its expiry, when a plugin's credential is renewed; half of its life if that is less."""
 LEAST_LIFE = timedelta(seconds=10)
-"""How long a credential is used though it came expired, so that a clock that is wrong runs no plugin for each request."""
+"""How long even a credential that came expired is used, so that a wrong clock runs no plugin for each request."""
 
 Query = Mapping[str, str | int]
 

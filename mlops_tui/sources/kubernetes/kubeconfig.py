@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_tui.domain.errors import NotConfigured, SourceError, Unauthenticated, Unavailable
+from mlops_tui.sources.imports import import_sdk
 from mlops_tui.sources.kubernetes.exec_plugin import ExecPlugin
 from mlops_tui.sources.kubernetes.target import KubernetesTarget
 
@@ -159,6 +160,7 @@ def _check_files(entry: Mapping[str, Any], keys: tuple[str, ...], kind: type[Sou
 
 
 def _configure(cluster: Mapping[str, Any], user: Mapping[str, Any], name: str) -> Any:
+    import_sdk("kubernetes.aio.config")
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import load_kube_config_from_dict
 
@@ -176,14 +178,14 @@ def _configure(cluster: Mapping[str, Any], user: Mapping[str, Any], name: str) -
 
     try:
         asyncio.run(load())
-    except Exception as error:
-        # The library raises whatever it runs into, and quotes the configuration, secrets included.
+    except Exception as error:  # noqa: BLE001 - the library raises whatever it runs into, quoting secrets
         hint = "does kubectl get deployments work with it?"
         raise Unauthenticated(f'cannot sign in with context "{name}" ({type(error).__name__})', hint) from None
     return configuration
 
 
 def _in_cluster() -> Access:
+    import_sdk("kubernetes.aio.config")
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import ConfigException, load_incluster_config
 

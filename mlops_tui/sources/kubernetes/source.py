@@ -139,11 +139,11 @@ class _Publication:
         try:
             while True:
                 await self._ledger.changed.wait()
+                if self._failure() is None:
+                    await self._clock.sleep(BATCH_SECONDS)
                 self._ledger.changed.clear()
                 error = self._failure()
-                if error is None:
-                    await self._clock.sleep(BATCH_SECONDS)
-                self._flush()
+                self._flush(final=error is not None)
                 if error is not None:
                     raise error
         finally:
@@ -167,17 +167,20 @@ class _Publication:
         missing = ", ".join(error.missing for error in denied)
         return Denied(f"may not {missing}", denied[0].hint, missing=missing)
 
-    def _flush(self) -> None:
-        answered = [watch for watch in self._watches if watch.stage in (Stage.LISTED, Stage.WATCHING)]
+    def _flush(self, *, final: bool) -> None:
+        """Publish what is new; with `final`, what came before the failure that is about to be raised."""
         starting = any(watch.stage is Stage.STARTING for watch in self._watches)
-        if not answered or (starting and self._patient):
+        if not any(watch.answered for watch in self._watches) or (starting and self._patient):
             return
         upserts, removals = self._ledger.take()
         completes = not starting and not self._complete
         if completes:
             upserts, removals = self._all_rows(), []
-        problems = tuple(filter(None, (watch.problem for watch in self._watches)))
-        streaming = all(watch.stage is Stage.WATCHING for watch in answered)
+        if final and not (upserts or removals or completes):
+            return
+        problems = () if final else tuple(filter(None, (watch.problem for watch in self._watches)))
+        stages = {watch.stage for watch in self._watches} - {Stage.FAILED}
+        streaming = stages == {Stage.WATCHING}
         delta = Delta(
             upserts=upserts,
             removals=removals,
@@ -195,7 +198,7 @@ class _Publication:
     def _all_rows(self) -> list[RolloutRow]:
         """Return all rows but those of namespaces that may no longer be read."""
         for watch in self._watches:
-            if isinstance(watch.error, Denied):
+            if isinstance(watch.error, Denied) and not watch.answered:
                 for key in watch.keys:
                     self._ledger.remove(key)
         self._ledger.take()

@@ -82,7 +82,7 @@ class Transport:
                 yield response
         finally:
             if response is not None:
-                response.close()  # gives a connection back whose answer was read to its end, and drops any other
+                _let_go(response)
             self._requests -= 1
             await self._close_when_idle()
 
@@ -189,6 +189,13 @@ def failure_of(code: int, message: str, server: str, permission: str, retry_afte
         return Denied(lacking, "ask for a Role that allows it", missing=permission)
     wait = float(retry_after) if retry_after.isdigit() else None
     return Unavailable(f"{server} answered HTTP {code}{f': {message}' if message else ''}", retry_after=wait)
+
+
+def _let_go(response: "aiohttp.ClientResponse") -> None:
+    connection = response.connection  # none, once the answer was read to its end
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()  # unlike closing, this waits for no answer to TLS's goodbye
+    response.close()
 
 
 def _keep_alive(response: "aiohttp.ClientResponse") -> None:

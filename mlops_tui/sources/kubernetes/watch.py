@@ -1,6 +1,7 @@
 """Keeps the rows of one namespace up to date: a paged list, then a watch that resumes where the last one ended."""
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from enum import Enum
@@ -12,7 +13,6 @@ from mlops_tui.domain.errors import Denied, SourceError, Unavailable
 from mlops_tui.domain.rollout import RolloutRow
 from mlops_tui.domain.state import Problem, SourceStatus
 from mlops_tui.sources.kubernetes.connection import Connection
-from mlops_tui.sources.kubernetes.projection import row_key
 from mlops_tui.sources.kubernetes.target import ALL_NAMESPACES
 from mlops_tui.sources.kubernetes.transport import Broken, Gone, Missing, decode, failure_of
 
@@ -81,6 +81,10 @@ class NamespaceWatch:
         project: Makes a row of a Deployment.
         ledger: Where rows go; its event is set at every change of `stage` too.
         jitter: Draws the lengths of watches and pauses.
+
+    Attributes:
+        error: Why it is in stage `FAILED`.
+        answered: Whether the server gave or confirmed rows in this cycle.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class NamespaceWatch:
         self.scope = scope
         self.stage = Stage.STARTING
         self.error: SourceError | None = None
+        self.answered = False
         self._connection = connection
         self._project = project
         self._ledger = ledger
@@ -126,7 +131,7 @@ class NamespaceWatch:
 
     def restart(self, *, relist: bool) -> None:
         """Begin a cycle: nothing is proven yet; with `relist`, not even what was the latest version."""
-        self.stage, self.error = Stage.STARTING, None
+        self.stage, self.error, self.answered = Stage.STARTING, None, False
         if relist:
             self._version = None
 
@@ -140,6 +145,7 @@ class NamespaceWatch:
             try:
                 await self._follow()
             except Denied as error:
+                self._version = None  # who may list, and not watch, is given a new list at each try
                 self._enter(Stage.FAILED, error)
                 await self._clock.sleep(DENIED_SECONDS * self._jitter.uniform(0.8, 1.2))
             except Unavailable as error:
@@ -155,6 +161,7 @@ class NamespaceWatch:
     def _enter(self, stage: Stage, error: SourceError | None = None) -> None:
         if (self.stage, self.error) != (stage, error):
             self.stage, self.error = stage, error
+            self.answered = self.answered or error is None
             self._ledger.changed.set()
 
     async def _follow(self) -> None:
@@ -194,9 +201,7 @@ class NamespaceWatch:
         query: dict[str, str | int] = {"limit": PAGE}
         for _ in range(MOST_PAGES):
             try:
-                page = await self._connection.get(
-                    self._path, query, permission=f"list deployments {self.where}"
-                )
+                page = await self._connection.get(self._path, query, permission=f"list deployments {self.where}")
             except Missing:
                 raise Unavailable("the server has no Deployments", "is this a Kubernetes API server?") from None
             metadata, items = page.get("metadata"), page.get("items")
@@ -211,28 +216,28 @@ class NamespaceWatch:
     async def _stream(self, version: str) -> None:
         """Watch once. Returns when the watch has ended as watches do; raises `Gone` if `version` is too old."""
         seconds = self._jitter.randint(*WATCH_SECONDS)
-        query = {
+        query: dict[str, str | int] = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
             "timeoutSeconds": seconds,
         }
         permission = f"watch deployments {self.where}"
-        opened_at: float | None = None
+        lasts_from = math.inf
         try:
             async with self._connection.open(
                 "GET", self._path, query, permission=permission, total=seconds + WATCH_GRACE
             ) as response:
-                opened_at = self._clock.monotonic()
+                lasts_from = self._clock.monotonic() + LEAST_STREAM
                 self._enter(Stage.WATCHING)
                 async for line in _lines(response):
                     self._apply(decode(line, "the watch"))
         except Broken:
-            if opened_at is None or self._clock.monotonic() - opened_at < LEAST_STREAM:
+            if self._clock.monotonic() < lasts_from:
                 raise
         except Missing:
             raise Unavailable("the server has no Deployments", "is this a Kubernetes API server?") from None
-        if self._clock.monotonic() - opened_at < LEAST_STREAM:
+        if self._clock.monotonic() < lasts_from:
             raise Unavailable("the server ends its watches at once", "is a proxy between here and the API server?")
         self._failures = 0
 

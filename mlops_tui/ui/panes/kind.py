@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from mlops_tui.ui.widgets.columns import Column
@@ -10,7 +10,6 @@ from mlops_tui.ui.widgets.list import Cell, SortKey
 
 if TYPE_CHECKING:
     from mlops_tui.domain.base import BaseRow
-    from mlops_tui.domain.rows import Row
 
 R = TypeVar("R", bound="BaseRow")
 
@@ -59,6 +58,10 @@ class PaneKind(ABC, Generic[R]):
         """Return what the row shares with its neighbours; `None` where rows stand alone."""
         return None
 
+    def group_order(self, rows: Iterable[R]) -> tuple[Any, ...]:
+        """Return the place of a group among the others."""
+        return ()
+
     def order(self, row: R, group: "Sequence[Any]") -> SortKey:
         """Return the row's place: what needs somebody first, then the newest.
 
@@ -78,9 +81,9 @@ def mark_cell(row: "BaseRow") -> Cell:
     return Cell(row.mark, row.mark)
 
 
-def shared_fields(row: "Row | BaseRow") -> dict[str, tuple[str, ...]]:
-    """Return the fields that every row has."""
-    return {"is": (row.mark, row.attention)}
-
-
-EPOCH = datetime.fromtimestamp(0, UTC)
+def searchable(kind: PaneKind[R], row: R, now: datetime) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """Return what a filter looks at, lower case: the visible text, and the fields. What ages is left out."""
+    cells = kind.cells(row, now)
+    texts = [cell.text for name, cell in cells.items() if name not in ("age", "took")]
+    fields = {key: tuple(value.lower() for value in values) for key, values in kind.fields(row).items()}
+    return " ".join([*texts, row.reason]).lower(), fields | {"is": (row.mark, row.attention)}

@@ -31,13 +31,13 @@ class Models(PaneKind["VersionRow"]):
         Column("mark", 1),
         Column("model", 14, grow=4, most=32, gap=1, keep="end"),
         Column("registry", 8, grow=1, most=16, rank=7),
-        Column("version", 4, right=True),
-        Column("stage", 10, rank=3),
-        Column("aliases", 10, grow=3, most=24, rank=2),
-        Column("metric", 8, grow=1, most=14, right=True, rank=4),
+        Column("version", 4, right=True, gap=1),
+        Column("stage", 10, gap=1, rank=3),
+        Column("aliases", 10, grow=3, most=24, gap=1, rank=2),
+        Column("metric", 6, grow=4, most=14, right=True, gap=1, rank=4),
         Column("value", 6, right=True, gap=1, rank=1),
         Column("change", 7, right=True, gap=1, rank=5),
-        Column("note", 12, grow=6, rank=8),
+        Column("note", 12, grow=6, rank=8, since=100),
         Column("age", 4, right=True, gap=1, rank=6),
     )
     lead = frozenset({"model", "registry"})

@@ -40,9 +40,9 @@ class Pulls(PaneKind["PullRow"]):
         Column("number", 5, right=True, gap=1),
         Column("title", 16, grow=6, most=60, gap=1),
         Column("repository", 12, grow=1, most=24, keep="end", rank=5),
-        Column("reason", 14, grow=3, rank=8),
-        Column("branch", 12, grow=2, most=28, keep="end", rank=7),
-        Column("author", 10, grow=1, most=16, rank=6),
+        Column("reason", 14, grow=3, rank=8, since=100),
+        Column("branch", 12, grow=2, most=28, keep="end", rank=7, since=120),
+        Column("author", 10, grow=1, most=16, rank=6, since=84),
         Column("list", 7, rank=2),
         Column("checks", 8, rank=1),
         Column("review", 10, rank=3),
@@ -67,7 +67,9 @@ class Pulls(PaneKind["PullRow"]):
             "reason": Cell(row.reason, row.mark if row.attention not in ("ok", "info") else "dim"),
             "branch": Cell(row.head_branch, "faint"),
             "author": Cell(row.author, "faint"),
-            "list": Cell(f"☑ {ticked}/{items}" if items else "☑ –", "" if ticked < items else "dim" if items else "faint"),
+            "list": Cell(
+                f"☑ {ticked}/{items}" if items else "☑ –", "" if ticked < items else "dim" if items else "faint"
+            ),
             "checks": Cell(*_CHECKS[row.checks]),
             "review": Cell(review, review_style),
             "age": Cell(age(row.updated_at, now), "faint"),

@@ -23,12 +23,12 @@ class Workflows(PaneKind["RunRow"]):
     source = "github"
     columns = (
         Column("mark", 1),
-        Column("workflow", 14, grow=3, most=26, gap=1),
+        Column("workflow", 14, grow=2, most=26, gap=1),
         Column("repository", 12, grow=1, most=24, keep="end", rank=5),
-        Column("branch", 11, grow=3, most=34, keep="end", rank=2),
-        Column("sha", 7, rank=6),
-        Column("state", 12, grow=4, most=40, rank=1),
-        Column("title", 14, grow=6, rank=7),
+        Column("branch", 9, grow=4, most=34, keep="end", rank=2),
+        Column("sha", 7, rank=6, since=84),
+        Column("state", 14, grow=4, most=40, rank=1),
+        Column("title", 14, grow=6, rank=7, since=110),
         Column("took", 6, right=True, rank=3),
         Column("age", 4, right=True, gap=1, rank=4),
     )

@@ -1,13 +1,17 @@
 """Columns of a list: how wide, on which side, and which end of a text survives."""
 
+import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from rich.cells import cell_len, get_character_cell_size
+from rich.cells import cell_len, chop_cells, get_character_cell_size
 
 ELLIPSIS = "…"
+_HINT = re.compile(r"\([^()]{1,24}\)")
+_NO_BREAK = "\u00a0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Column:
         right: Whether it is right-aligned, as figures are.
         keep: Which end of a text that is too long is kept: the one that tells things apart.
         rank: How dear it is: where the room is short, the highest goes first; 0 always stays.
+        since: The width of the list from which on it is shown: a luxury that others do not have to make room for.
         gap: Blank cells before it, unless it is the first.
     """
 
@@ -32,6 +37,7 @@ class Column:
     right: bool = False
     keep: Literal["start", "end", "middle"] = "start"
     rank: int = 0
+    since: int = 0
     gap: int = 2
 
 
@@ -41,7 +47,7 @@ def lay_out(columns: tuple[Column, ...], width: int) -> tuple[int, ...]:
 
     The result depends on the width alone, never on the rows, so that data that arrives moves no column.
     """
-    shown = list(columns)
+    shown = [column for column in columns if max(0, width) >= column.since]
     while len(shown) > 1 and _needed(shown) > width:
         dearest = max(shown, key=lambda column: column.rank)
         if dearest.rank == 0:
@@ -101,3 +107,18 @@ def _take(text: Sequence[str], width: int) -> str:
             break
         taken.append(character)
     return "".join(taken)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Return `text` in lines of at most `width` cells, broken at spaces where there are any.
+
+    A short hint in brackets, such as `(r now)`, stays in one piece, and lines keep the indent of the first.
+    """
+    if cell_len(text) <= width:
+        return [text]
+    indent = " " * min(len(text) - len(text.lstrip(" ")), width // 2)
+    text = _HINT.sub(lambda hint: hint.group().replace(" ", _NO_BREAK), text)
+    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True)
+    # Wide characters count double on the screen but once in `textwrap`.
+    parts = [part for line in lines for part in (chop_cells(line, width) if cell_len(line) > width else [line])]
+    return [part.replace(_NO_BREAK, " ") for part in parts]

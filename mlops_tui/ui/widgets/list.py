@@ -125,7 +125,9 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
 
     # What is in it
 
-    def __len__(self) -> int:
+    @property
+    def row_count(self) -> int:
+        """How many rows there are, in sight or not."""
         return len(self._places)
 
     def __contains__(self, key: object) -> bool:
@@ -332,8 +334,8 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         index = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
         base = self.rich_style
-        if index >= len(self._places):
-            return Strip.blank(width, base)
+        if index >= len(self._places) or width < 1:
+            return Strip.blank(max(0, width), base)
         key = self._places[index][1]
         item = self._items[key]
         on_cursor = key == self._cursor
@@ -356,7 +358,7 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         yield Segment(sign, base + self._style("gutter"))
         used = 1
         cells = self._draw(item)
-        widths = lay_out(self._columns, width - 2)
+        widths = lay_out(self._columns, width - 1)
         ellipsis = self._glyphs.plain("…")
         for column, room in zip(self._columns, widths, strict=True):
             if not room:

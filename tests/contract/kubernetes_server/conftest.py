@@ -12,10 +12,8 @@ from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour, create_app
 from mlops_tui.domain.clock import SystemClock
 from tests.contract.kubernetes_server.harness import Api, clients
 from tests.support.clock import settle
-from tests.support.control_plane import ControlPlane, available, control_plane
+from tests.support.control_plane import ControlPlane, available
 from tests.support.kubelet import Kubelet
-
-__all__ = ["control_plane"]
 
 SERVERS = ["demo_api", *(["real_api"] if available() else [])]
 START_SECONDS = 0.05

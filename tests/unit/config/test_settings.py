@@ -154,7 +154,7 @@ def test_two_environments_in_one_place_are_refused(tmp_path: Path) -> None:
         kubernetes_targets(settings, chosen_environments(settings, ()))
     mixed = '[environments.a]\n[environments.b]\nnamespaces=["ml"]\n'
     settings = load_settings(write(tmp_path, mixed))
-    with pytest.raises(ConfigError, match="environments.a.namespaces is empty, and b shares"):
+    with pytest.raises(ConfigError, match=r"environments\.a\.namespaces is empty, and b shares"):
         kubernetes_targets(settings, chosen_environments(settings, ()))
 
 

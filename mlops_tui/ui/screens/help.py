@@ -1,0 +1,112 @@
+"""Keys, signs and filters, on one page."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.style import Style
+from textual.widgets import Static
+
+from mlops_tui.config.keymap import ACTIONS, Keymap, Place
+from mlops_tui.ui.glyphs import MARKS, Glyphs
+
+_TITLES = {Place.APP: "Anywhere", Place.BOARD: "Dashboard", Place.LIST: "In a list", Place.DETAIL: "In details"}
+
+
+class HelpText(Static):
+    """The page's text.
+
+    Args:
+        keymap: The keys in force.
+        glyphs: The signs to explain.
+        filter_keys: The keys of each pane's filter, by the pane's name.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(f"help--{mark}" for mark in MARKS), "help--title", "help--key", "help--text", "help--id",
+    }  # fmt: skip
+
+    def __init__(self, keymap: Keymap, glyphs: Glyphs, filter_keys: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        super().__init__(markup=False)
+        self._keymap = keymap
+        self._glyphs = glyphs
+        self._filter_keys = tuple(filter_keys)
+
+    def on_mount(self) -> None:
+        """Write the page."""
+        self.update(Content("\n").join([*self._keys(), *self._signs(), *self._filters()]))
+
+    def _look(self, name: str) -> Style:
+        return self.get_visual_style(f"help--{name}")
+
+    def _keys(self) -> Iterable[Content]:
+        for place, title in _TITLES.items():
+            yield Content.assemble((title, self._look("title")))
+            for action in ACTIONS:
+                if action.place is place:
+                    keys = self._glyphs.plain(self._keymap.shown(action.id, every=True) or "–")
+                    yield Content.assemble(
+                        (f"  {keys:<16}", self._look("key")),
+                        (f"{action.help:<52}", self._look("text")),
+                        (action.id, self._look("id")),
+                    )
+            yield Content("")
+
+    def _signs(self) -> Iterable[Content]:
+        yield Content.assemble(("Signs", self._look("title")))
+        signs = [(f"{self._glyphs.mark(mark)} {mark}  ", self._look(mark)) for mark in MARKS if mark != "none"]
+        yield Content.assemble("  ", *signs)
+        yield Content("")
+
+    def _filters(self) -> Iterable[Content]:
+        yield Content.assemble(("Filters", self._look("title")))
+        rule = "  plain words match what is visible, all of them; key:value looks in one field"
+        yield Content.assemble((rule, self._look("text")))
+        for name, keys in self._filter_keys:
+            listed = " ".join(f"{key}:" for key in keys)
+            yield Content.assemble((f"  {name:<16}", self._look("key")), (listed, self._look("text")))
+
+
+class HelpScreen(ModalScreen[None]):
+    """The manual that is always at hand.
+
+    Args:
+        text: The page.
+        version: The program's version.
+    """
+
+    CSS_PATH = "help.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "close", show=False),
+        Binding("ctrl+q", "app.quit", show=False),
+        Binding("j", "scroll(1)", show=False),
+        Binding("k", "scroll(-1)", show=False),
+        Binding("ctrl+d", "scroll(10)", show=False),
+        Binding("ctrl+u", "scroll(-10)", show=False),
+        Binding("g", "scroll(-1000)", show=False),
+        Binding("G", "scroll(1000)", show=False),
+    ]
+
+    def __init__(self, text: HelpText, version: str) -> None:
+        super().__init__()
+        self._text = text
+        self._version = version
+
+    def compose(self) -> ComposeResult:
+        """Lay out the page."""
+        with VerticalScroll(id="help") as page:
+            page.border_title = f"mlops-tui {self._version}".strip()
+            page.border_subtitle = "esc closes"
+            yield self._text
+
+    def action_close(self) -> None:
+        """Go back."""
+        self.dismiss()
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the page."""
+        self.query_one("#help", VerticalScroll).scroll_relative(y=lines, animate=False)

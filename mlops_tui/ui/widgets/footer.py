@@ -1,0 +1,77 @@
+"""The last line: the keys that work here."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.content import Content
+from textual.style import Style
+from textual.widget import Widget
+
+from mlops_tui.config.keymap import ACTIONS, Action, Keymap, Place
+from mlops_tui.ui.glyphs import Glyphs
+
+_ALWAYS = ("palette", "help")
+"""What stays however short the line: from there everything else is found."""
+_ABOUT_ROWS = ("row.browser", "row.copy_id", "pane.refresh")
+"""What of the board's keys is about the row that the details show."""
+_TYPING = (("enter", "keep"), ("esc", "clear"), ("", "plain words, or key:value such as is:bad"))
+
+
+class Footer(Widget):
+    """Keys and labels on one line; what does not fit is left out, the least important first.
+
+    Args:
+        keymap: The keys in force.
+        glyphs: The signs to draw with.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"footer--key", "footer--label"}
+
+    def __init__(self, keymap: Keymap, glyphs: Glyphs) -> None:
+        super().__init__()
+        self._keymap = keymap
+        self._glyphs = glyphs
+        self._place: Place | None = Place.LIST
+
+    def set_place(self, place: Place | None) -> None:
+        """Say where the focus is; `None` while a filter is typed."""
+        if place is not self._place:
+            self._place = place
+            self.refresh()
+
+    @property
+    def hints(self) -> list[tuple[str, str]]:
+        """The keys and labels that fit."""
+        if self._place is None:
+            return list(_TYPING)
+        actions = sorted(filter(self._works_here, ACTIONS), key=lambda action: action.footer)
+        shown = {action.id: (self._keymap.shown(action.id), action.label) for action in actions}
+        if self._place is Place.DETAIL:
+            shown = {"back": (self._keymap.shown("back"), "close"), **shown}
+        droppable = [name for name in shown if name not in _ALWAYS]
+        while droppable and _width(shown.values()) > self.size.width:
+            del shown[droppable.pop()]
+        return list(shown.values())
+
+    def _works_here(self, action: Action) -> bool:
+        if not action.footer or not self._keymap.keys[action.id]:
+            return False
+        if self._place is Place.DETAIL and action.place is Place.BOARD:
+            return action.id in _ABOUT_ROWS
+        return action.place in (self._place, Place.BOARD, Place.APP)
+
+    def render(self) -> Content:
+        """Return the line."""
+        key, label = self._look("key"), self._look("label")
+        parts = [
+            Content.assemble((self._glyphs.plain(keys), key), (f" {text}" if keys else text, label))
+            for keys, text in self.hints
+        ]
+        return (Content(" ") + Content("  ").join(parts)).truncate(self.size.width)
+
+    def _look(self, name: str) -> Style:
+        return self.get_visual_style(f"footer--{name}", partial=True)
+
+
+def _width(hints: Iterable[tuple[str, str]]) -> int:
+    return sum(len(key) + len(text) + 3 for key, text in hints)

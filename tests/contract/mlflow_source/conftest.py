@@ -1,3 +1,0 @@
-from tests.support.mlflow_server import mlflow_server
-
-__all__ = ["mlflow_server"]

@@ -1,0 +1,97 @@
+"""The faces of the screen as pictures: a change of any of them has to be looked at."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from mlops_tui.config.themes import theme_folders
+from mlops_tui.domain.base import RowKind
+from mlops_tui.domain.state import Problem, SourceKind, SourceState, SourceStatus
+from mlops_tui.ui.app import DashboardApp
+from mlops_tui.ui.options import UiOptions
+from tests.support.fake_engine import FakeEngine, ManualClock, ago, cast, first_update, rollout, states
+
+Compare = Callable[..., bool]
+
+
+@pytest.fixture(autouse=True)
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fix what a machine could change in a picture."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def app(engine: FakeEngine | None = None, **options: Any) -> DashboardApp:
+    engine = engine or FakeEngine(first_update())
+    ui = UiOptions(clock=ManualClock(), version="0.1.0", theme_folders=theme_folders()[1:], **options)
+    found = DashboardApp(engine.connect, ui=ui)
+    found.animation_level = "none"
+    return found
+
+
+def after(*keys: str, rows: bool = True) -> Callable[[Pilot[str]], Any]:
+    """Return what to do before the picture: wait for the board, press keys, wait for what they start."""
+
+    async def play(pilot: Pilot[str]) -> None:
+        board = pilot.app
+        assert isinstance(board, DashboardApp)
+        for _ in range(200):
+            if not rows or any(pane.rows.row_count for pane in board.dashboard.panes.values()):
+                break
+            await pilot.pause(0.01)
+        await pilot.press(*keys)
+        for _ in range(100):
+            if not board.dashboard.drawer.display or "Jobs" in board.dashboard.drawer.body.text:
+                break
+            await pilot.pause(0.01)
+        await pilot.pause()
+
+    return play
+
+
+def test_dashboard(snap_compare: Compare) -> None:
+    assert snap_compare(app(read_only=True), terminal_size=(150, 45), run_before=after())
+
+
+def test_dashboard_in_a_small_terminal(snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=(80, 24), run_before=after("4"))
+
+
+def test_details_beside_the_panes_in_daylight(snap_compare: Compare) -> None:
+    assert snap_compare(app(theme="daylight"), terminal_size=(200, 50), run_before=after("enter"))
+
+
+def test_details_below_the_panes(snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=(150, 45), run_before=after("5", "enter"))
+
+
+def test_connecting(snap_compare: Compare) -> None:
+    assert snap_compare(app(FakeEngine()), terminal_size=(110, 24), run_before=after(rows=False))
+
+
+def test_faces_of_sources_that_fail(snap_compare: Compare) -> None:
+    problem = Problem(scope="namespace ml-batch", message="not permitted", hint="ask for list deployments",
+                      status=SourceStatus.DENIED, rows=(RowKind.ROLLOUT,))  # fmt: skip
+    sources = states(
+        github=SourceState(source="github", kind=SourceKind.GITHUB, label="api.github.com",
+                           status=SourceStatus.DENIED, error='token lacks "actions: read"',
+                           hint="gh auth refresh --scopes repo"),
+        mlflow=SourceState(source="mlflow", kind=SourceKind.MLFLOW, label="", status=SourceStatus.OFF),
+        kubernetes=SourceState(source="kubernetes:prod-eu", kind=SourceKind.KUBERNETES, label="prod-eu",
+                               status=SourceStatus.STALE, error="HTTP 502", fetched_at=ago(minutes=2),
+                               retry_at=ago(seconds=-14), problems=(problem,)),
+    )  # fmt: skip
+    rows = [row for row in cast() if row.kind == RowKind.ROLLOUT]
+    engine = FakeEngine(first_update([*rows, rollout("batch")], sources))
+    assert snap_compare(app(engine), terminal_size=(150, 30), run_before=after("4"))
+
+
+def test_filter_in_ascii(snap_compare: Compare) -> None:
+    assert snap_compare(app(ascii=True), terminal_size=(110, 30), run_before=after("/", *"is:bad brnch:x", "enter"))
+
+
+def test_help(snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=(120, 60), run_before=after("?"))

@@ -1,0 +1,86 @@
+"""What a failure is called, and what becomes of a client certificate."""
+
+import os
+import socket
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from kubernetes.aio.client import Configuration
+
+from mlops_tui.domain.errors import Denied, Unauthenticated, Unavailable
+from mlops_tui.sources.kubernetes.exec_plugin import Credential
+from mlops_tui.sources.kubernetes.kubeconfig import Access
+from mlops_tui.sources.kubernetes.transport import Broken, Gone, Missing, Transport, decode, failure_of, naming_failures
+
+
+def certificate() -> tuple[str, str]:
+    """Return a certificate that nobody signed, and its key, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "release-engineer")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    return made.public_bytes(pem).decode(), private.decode()
+
+
+async def test_a_plugins_certificate_is_used_and_not_left_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    access = Access(Configuration(host="https://127.0.0.1:1"), "prod-eu")
+    transport = Transport(access, Credential(certificate=certificate()))
+    await transport.retire()
+    assert access.configuration.cert_file.startswith(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(410, Gone), (404, Missing), (401, Unauthenticated), (403, Denied), (500, Unavailable)]
+)
+def test_statuses(code: int, kind: type[Exception]) -> None:
+    assert type(failure_of(code, "", "https://prod", "list pods")) is kind
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (TimeoutError(), "https://prod did not answer in time"),
+        (aiohttp.ServerDisconnectedError(), "https://prod broke the connection (ServerDisconnectedError)"),
+        (ConnectionResetError(104, "reset"), "https://prod broke the connection (ConnectionResetError)"),
+        (
+            aiohttp.ClientConnectorDNSError(None, socket.gaierror(-2, "?")),  # type: ignore[arg-type]
+            "https://prod cannot be reached: the host name is not known",
+        ),
+        (
+            aiohttp.ClientConnectorError(None, OSError(113, "?")),  # type: ignore[arg-type]
+            f"https://prod cannot be reached: {os.strerror(113).lower()}",
+        ),
+    ],
+)
+def test_broken_connections(raised: Exception, says: str) -> None:
+    with pytest.raises(Broken) as caught, naming_failures("https://prod"):
+        raise raised
+    assert caught.value.message == says
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b'"x"', b"\xff"])
+def test_what_is_no_json_object(data: bytes) -> None:
+    with pytest.raises(Unavailable, match="https://prod sent something else"):
+        decode(data, "https://prod")
