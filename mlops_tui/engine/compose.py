@@ -72,8 +72,9 @@ def build_engine(
     chosen = chosen_environments(settings, environments)
     sources: list[Source] = [
         GitHubSource(github_target(settings, chosen), clock),
-        *(MlflowSource(target, clock) for target in mlflow_targets(settings, chosen)),
         *(KubernetesSource(target, clock) for target in kubernetes_targets(settings, chosen)),
+        # Last: its SDK takes longest to import, and one SDK is imported at a time.
+        *(MlflowSource(target, clock) for target in mlflow_targets(settings, chosen)),
     ]
     identity = (str(config.resolve()) if config else str(Path.cwd()), *chosen)
     return Engine(sources, scope, clock=clock, cache=BoardCache(cache_dir(), *identity) if keep else None)

@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_tui.demo import GITHUB_TOKEN, TOKEN_ENV, Addresses, start_world, stop_world, wait_until_ready
+from tests.support.judge import check_github, check_kubernetes, judging
 
 COMMAND = str(Path(sys.executable).with_name("mlops-tui"))
 """The installed command."""
@@ -31,10 +33,25 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
-    """An embedded world that answers."""
-    process = start_world(tmp_path_factory.mktemp("world") / "home", seed=7)
+    """An embedded world that answers, behind proxies that judge every exchange by the official schemas."""
+    folder = tmp_path_factory.mktemp("world")
+    process = start_world(folder / "home", seed=7)
     try:
-        yield wait_until_ready(process)
+        addresses = wait_until_ready(process)
+        kubeconfig = Path(addresses["kubeconfig"]).read_text()
+        [cluster] = set(re.findall(r"http://127\.0\.0\.1:\d+", kubeconfig))
+        github = addresses["github_api_url"].removesuffix("/api/v3")
+        with judging(github, check_github) as (hub, spoken), judging(cluster, check_kubernetes) as (plane, seen):
+            paths = {}
+            for name in ("kubeconfig", "config"):
+                path = folder / Path(addresses[name]).name  # type: ignore[literal-required]
+                text = Path(addresses[name]).read_text()  # type: ignore[literal-required]
+                text = text.replace(cluster, plane).replace(github, hub)
+                path.write_text(text.replace(addresses["kubeconfig"], str(folder / "kubeconfig")))
+                paths[name] = str(path)
+            yield {**addresses, "github_api_url": f"{hub}/api/v3", **paths}  # type: ignore[typeddict-item]
+        assert (spoken.failures, seen.failures) == ([], [])
+        assert min(spoken.exchanges, seen.exchanges) > 10
     finally:
         stop_world(process)
 

@@ -31,9 +31,11 @@ def test_the_demo_from_first_frame_to_quit(home: dict[str, str]) -> None:
         terminal.wait_for("fraud-api", absent=["ml/churn"])
         terminal.send("\r")
         terminal.send("\r")
-        terminal.wait_for("Revisions", "Pods")
+        terminal.wait_for("exceeded its progress deadline")
+        # The end of what the row knows moves when the rest has been fetched.
+        terminal.send_until("G", "ImagePullBackOff")
         terminal.send("\x1b")
-        terminal.wait_for("ml/fraud-api", absent=["Revisions"])
+        terminal.wait_for("ml/fraud-api", absent=["ImagePullBackOff"])
         terminal.send("\x1b")
         terminal.wait_for("ml/churn")
         terminal.resize(80, 24)

@@ -82,6 +82,15 @@ class Terminal:
         """Type."""
         self.process.send(keys)
 
+    def send_until(self, keys: str, text: str, seconds: float = PATIENCE) -> None:
+        """Type the same again and again until `text` is on the screen."""
+        deadline = time.monotonic() + seconds
+        while text not in self.text:
+            assert time.monotonic() < deadline, f"{text} never came; the screen was:\n{self.text}"
+            self.send(keys)
+            for _ in range(10):
+                self.read()
+
     def resize(self, columns: int, rows: int) -> None:
         """Change the terminal's size."""
         self._screen.resize(rows, columns)

@@ -26,6 +26,7 @@ from tests.support.fake_engine import (
     FakeEngine,
     ManualClock,
     ago,
+    cast,
     first_update,
     many_rows,
     pull,
@@ -182,6 +183,13 @@ async def test_frames_carry_name_counts_and_freshness() -> None:
         session.app.dashboard.tick()
         await session.pilot.pause()
         assert session.title("run").endswith("· 13s ─╮")
+
+
+async def test_a_failure_that_is_over_keeps_its_sign_and_is_not_counted() -> None:
+    over = run(90, mark=Mark.BAD, attention=Attention.INFO, reason="failed; #91 passed")
+    async with dashboard(FakeEngine(first_update((*cast(), over)))) as session:
+        assert session.title("run").endswith("─ 8 runs · ✖ 1 · ● 1 · ◐ 1 · 4s ─╮")
+        assert session.screen().count("✖ ML CI Pipeline") == 2
 
 
 async def test_the_header_shows_production_sources_quota_and_time() -> None:

@@ -77,8 +77,16 @@ def since_epoch(moment: datetime | None) -> float:
 
 
 def mark_cell(row: "BaseRow") -> Cell:
-    """Return the status sign of a row, as its mark's word; the pane draws the glyph."""
-    return Cell(row.mark, row.mark)
+    """Return the status sign of a row, as its mark's word; the pane draws the glyph.
+
+    What went wrong and wants nobody any more keeps its sign, without its colour.
+    """
+    return Cell(row.mark, "faint" if is_history(row) else row.mark)
+
+
+def is_history(row: "BaseRow") -> bool:
+    """Whether the row tells of a trouble that is over: a failed run that a later one has answered."""
+    return row.mark in ("bad", "warn") and row.attention in ("ok", "info")
 
 
 def searchable(kind: PaneKind[R], row: R, now: datetime) -> tuple[str, dict[str, tuple[str, ...]]]:

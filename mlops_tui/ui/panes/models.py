@@ -58,7 +58,7 @@ class Models(PaneKind["VersionRow"]):
             "registry": Cell(row.registry, "dim"),
             "version": Cell(f"v{row.version}", "faint" if archived else "strong"),
             "stage": Cell("" if row.stage in (None, "None") else str(row.stage), plain),
-            "aliases": Cell(" ".join(row.aliases), plain),
+            "aliases": Cell(" ".join(sorted(row.aliases, key=lambda alias: alias != "champion")), plain),
             "metric": Cell(row.metric, "faint"),
             "value": Cell("–" if value is None else figure(value), plain),
             "change": Cell(*_change(change)),

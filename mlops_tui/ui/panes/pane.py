@@ -17,13 +17,14 @@ from mlops_tui.config.keymap import Keymap
 from mlops_tui.ui.faces import About, Trouble, face, freshness
 from mlops_tui.ui.filtering import Filter, parse_filter
 from mlops_tui.ui.glyphs import MARKS, Glyphs
-from mlops_tui.ui.panes.kind import PaneKind, searchable
+from mlops_tui.ui.panes.kind import PaneKind, is_history, searchable
 from mlops_tui.ui.widgets.columns import wrap
 from mlops_tui.ui.widgets.list import Cell, Entry, RowList
 
 if TYPE_CHECKING:
     from textual.widgets import Input
 
+    from mlops_tui.domain.base import BaseRow
     from mlops_tui.domain.rows import Row
     from mlops_tui.domain.state import SourceState
 
@@ -114,7 +115,7 @@ class Pane(Vertical):
 
     def _remember(self, row: Any) -> object:
         self._rows[row.key] = row
-        self._marks[row.mark] += 1
+        self._marks[_counted_as(row)] += 1
         self._attention[row.attention] += 1
         for name, value in self.kind.distinction(row).items():
             self._distinct[name][value] += 1
@@ -126,7 +127,7 @@ class Pane(Vertical):
     def _forget(self, key: str) -> object:
         row = self._rows.pop(key)
         self._searchable.pop(key, None)
-        self._marks[row.mark] -= 1
+        self._marks[_counted_as(row)] -= 1
         self._attention[row.attention] -= 1
         for name, value in self.kind.distinction(row).items():
             self._distinct[name][value] -= 1
@@ -350,3 +351,8 @@ class Pane(Vertical):
         """Let a second pass."""
         self.rows.tick()
         self.retell()
+
+
+def _counted_as(row: "BaseRow") -> str:
+    """Return the mark under which the frame counts a row: what is over is not counted as trouble."""
+    return "" if is_history(row) else row.mark

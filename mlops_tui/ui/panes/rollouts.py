@@ -24,11 +24,11 @@ class Rollouts(PaneKind["RolloutRow"]):
     columns = (
         Column("mark", 1),
         Column("environment", 10, grow=1, most=14, gap=1, rank=4),
-        Column("name", 14, grow=4, most=36, gap=1, keep="end"),
+        Column("name", 18, grow=4, most=36, gap=1, keep="end"),
         Column("ready", 5, right=True, rank=1),
         Column("word", 5, gap=1, rank=8, since=84),
         Column("revision", 7, rank=5),
-        Column("image", 9, grow=4, most=36, keep="end", rank=3),
+        Column("image", 11, grow=4, most=36, keep="end", rank=3),
         Column("state", 12, grow=5, rank=2),
         Column("age", 4, right=True, gap=1, rank=7),
     )

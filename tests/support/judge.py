@@ -1,0 +1,123 @@
+"""A proxy that holds every exchange that passes through it against the official schemas."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from tests.support.github_schema import check_exchange
+from tests.support.kubernetes_schema import check_event, check_object
+
+HOP_BY_HOP = ("connection", "transfer-encoding", "accept-encoding", "content-length", "keep-alive")
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+NO_SCHEMA = ("/version", "/readyz", "/apis/authentication.k8s.io/v1/selfsubjectreviews")
+"""Answers of kinds that the official schemas at hand leave out."""
+Check = Callable[[httpx.Request, bytes, httpx.Response, bytes], None]
+
+
+@dataclass
+class Verdict:
+    """What passed.
+
+    Attributes:
+        exchanges: How many.
+        failures: What broke a schema, in words.
+    """
+
+    exchanges: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def check_github(request: httpx.Request, sent: bytes, response: httpx.Response, body: bytes) -> None:
+    """Check an exchange with GitHub, REST or GraphQL. Raises `AssertionError`."""
+    check_exchange(request.method, str(request.url), sent, response.status_code, dict(response.headers), body)
+
+
+def check_kubernetes(request: httpx.Request, sent: bytes, response: httpx.Response, body: bytes) -> None:
+    """Check an exchange with Kubernetes: what is sent, an object, a list, or the events of a watch."""
+    if request.url.path in NO_SCHEMA or request.url.path.startswith("/openapi"):
+        return
+    if sent and request.method in ("POST", "PUT"):
+        check_object(json.loads(sent))
+    if request.url.params.get("watch") and response.status_code == 200:
+        # A watch that the client left has its last line cut.
+        for line in body.split(b"\n")[:-1]:
+            check_event(json.loads(line))
+    elif "json" in response.headers.get("content-type", "") and "as=Table" not in request.headers.get("accept", ""):
+        check_object(json.loads(body))
+
+
+class _Proxy:
+    def __init__(self, target: str, check: Check, verdict: Verdict) -> None:
+        self._target = target
+        self._check = check
+        self._verdict = verdict
+        self._client = httpx.AsyncClient(timeout=None, trust_env=False)
+
+    async def answer(self, request: Request) -> StreamingResponse:
+        sent = await request.body()
+        url = f"{self._target}{request.url.path}{f'?{request.url.query}' if request.url.query else ''}"
+        headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
+        # The host goes through: servers name themselves by it in what they answer.
+        forwarded = self._client.build_request(request.method, url, headers=headers, content=sent)
+        response = await self._client.send(forwarded, stream=True)
+        kept = {name: value for name, value in response.headers.items() if name not in HOP_BY_HOP}
+        return StreamingResponse(self._relay(forwarded, sent, response), response.status_code, kept)
+
+    async def _relay(self, request: httpx.Request, sent: bytes, response: httpx.Response) -> AsyncIterator[bytes]:
+        body = b""
+        whole = False
+        try:
+            async for chunk in response.aiter_raw():
+                body += chunk
+                yield chunk
+            whole = True
+        finally:
+            await response.aclose()
+            if whole or request.url.params.get("watch"):
+                self._judge(request, sent, response, body)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def _judge(self, request: httpx.Request, sent: bytes, response: httpx.Response, body: bytes) -> None:
+        self._verdict.exchanges += 1
+        try:
+            self._check(request, sent, response, body)
+        except (AssertionError, ValueError) as error:
+            self._verdict.failures.append(f"{request.method} {request.url.path}: {error}"[:600])
+
+
+@contextmanager
+def judging(target: str, check: Check) -> Iterator[tuple[str, Verdict]]:
+    """Run a proxy in front of `target`, the scheme and host of a server; yields its own and the verdict."""
+    verdict = Verdict()
+    proxy = _Proxy(target, check, verdict)
+    app = Starlette(routes=[Route("/{path:path}", proxy.answer, methods=METHODS)])
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="error", lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(server, listener, proxy)))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", verdict
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, proxy: _Proxy) -> None:
+    await server.serve([listener])
+    await proxy.close()
