@@ -192,6 +192,15 @@ async def test_a_failure_that_is_over_keeps_its_sign_and_is_not_counted() -> Non
         assert session.screen().count("✖ ML CI Pipeline") == 2
 
 
+@pytest.mark.parametrize("width", [80, 150])
+async def test_what_is_wrong_with_a_version_takes_the_place_of_its_figures(width: int) -> None:
+    async with dashboard(size=(width, 45)) as session:
+        await session.pilot.press("3")
+        await session.pilot.pause()
+        [line] = [line for line in session.lines() if "vision-ocr" in line and "champion" in line]
+        assert "its run has" in line
+
+
 async def test_the_header_shows_production_sources_quota_and_time() -> None:
     async with dashboard() as session:
         header = session.lines()[0]

@@ -52,7 +52,7 @@ class Models(PaneKind["VersionRow"]):
         change = row.metric_change
         archived = row.stage == "Archived"
         plain = "faint" if archived else ""
-        return {
+        cells = {
             "mark": mark_cell(row),
             "model": Cell(row.model, "name"),
             "registry": Cell(row.registry, "dim"),
@@ -65,6 +65,12 @@ class Models(PaneKind["VersionRow"]):
             "note": Cell(row.reason or _first_line(row.description), row.mark if row.reason else "faint"),
             "age": Cell(age(row.updated_at or row.created_at, now), "faint"),
         }
+        if row.reason and row.attention not in ("ok", "info"):
+            # What is wrong is worth more than the figures, which the details have.
+            cells["metric"] = Cell(row.reason, row.mark)
+            for name in ("value", "change", "note"):
+                del cells[name]
+        return cells
 
     def fields(self, row: "VersionRow") -> Mapping[str, Iterable[str]]:
         """Return what the filter's keys look at."""

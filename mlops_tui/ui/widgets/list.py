@@ -32,6 +32,13 @@ class Cell(NamedTuple):
     style: str = ""
 
 
+class _Slot(NamedTuple):
+    column: Column
+    room: int
+    cell: Cell
+    spans: bool = False
+
+
 class Entry(NamedTuple, Generic[T]):
     """A row on its way into the list."""
 
@@ -41,7 +48,7 @@ class Entry(NamedTuple, Generic[T]):
 
 
 Draw = Callable[[T], Mapping[str, Cell]]
-"""Returns the cells of an item by the name of their column."""
+"""Returns the cells of an item by the name of their column; a cell takes the room of columns after it that have none."""
 
 
 class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
@@ -357,21 +364,38 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         sign = self._glyphs.cursor if on_cursor and self.has_focus else " "
         yield Segment(sign, base + self._style("gutter"))
         used = 1
-        cells = self._draw(item)
-        widths = lay_out(self._columns, width - 1)
         ellipsis = self._glyphs.plain("…")
-        for column, room in zip(self._columns, widths, strict=True):
-            if not room:
-                continue
+        for slot in self._slots(self._draw(item), lay_out(self._columns, width - 1)):
+            column = slot.column
             if used > 1:
                 yield Segment(" " * column.gap, base)
                 used += column.gap
-            text, style = ("", "") if column.name in hidden else cells[column.name]
-            shown = fit(self._glyphs.plain(text), room, column.keep, column.right, ellipsis)
+            text, style = ("", "") if column.name in hidden else slot.cell
+            keep, right = ("start", False) if slot.spans else (column.keep, column.right)
+            shown = fit(self._glyphs.plain(text), slot.room, keep, right, ellipsis)
             yield Segment(shown, base + (old or self._style(style)))
-            used += room
+            used += slot.room
         if used < width:
             yield Segment(" " * (width - used), base)
+
+    def _slots(self, cells: Mapping[str, Cell], widths: Sequence[int]) -> list["_Slot"]:
+        """Place cells: one whose columns to the right have none of their own takes their room too."""
+        slots: list[_Slot] = []
+        carried: Cell | None = None
+        for column, room in zip(self._columns, widths, strict=True):
+            cell = cells.get(column.name)
+            if not room:
+                carried = cell or carried
+            elif cell is not None:
+                slots.append(_Slot(column, room, cell))
+                carried = None
+            elif carried is not None or not slots:
+                slots.append(_Slot(column, room, carried or Cell(""), spans=True))
+                carried = None
+            else:
+                last = slots[-1]
+                slots[-1] = last._replace(room=last.room + column.gap + room, spans=True)
+        return slots
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"list--{name}", partial=True) if name else Style.null()
