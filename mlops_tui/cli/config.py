@@ -7,7 +7,10 @@ import click
 from mlops_tui.cli.options import config_option, reports_errors, settings_of
 from mlops_tui.config.keymap import ACTIONS, read_keymap
 from mlops_tui.config.paths import find_config, log_file, user_config
-from mlops_tui.config.settings import Settings
+from mlops_tui.config.settings import Settings, nearest
+from mlops_tui.config.themes import read_themes, theme_folders
+from mlops_tui.domain.errors import ConfigError
+from mlops_tui.engine.compose import chosen_environments, kubernetes_targets
 
 
 @click.group()
@@ -35,8 +38,20 @@ def check(config: str | None) -> None:
     """Read the configuration and report what is wrong with it."""
     settings, found = settings_of(config)
     read_keymap(settings.ui.keys)
+    _check_theme(settings.ui.theme)
+    kubernetes_targets(settings, chosen_environments(settings, ()), found)
     names = ", ".join(settings.environments) or "none named"
     click.echo(f"{found or 'no file: the defaults'}: ok; environments: {names}")
+
+
+def _check_theme(name: str) -> None:
+    themes, problems = read_themes(theme_folders())
+    for problem in problems:
+        raise ConfigError(problem)
+    if name not in themes:
+        near = nearest(name, list(themes))
+        known = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(themes))}"
+        raise ConfigError(f"ui.theme: no theme {name}; {known}")
 
 
 @config.command()

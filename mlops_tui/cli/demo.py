@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,7 @@ def demo(
     Everything runs on loopback and is gone when the command ends, however it ends.
     """
     _check_installed()
+    _leave_the_user_s_systems()
     home = Path(tempfile.mkdtemp(prefix="mlops-tui-demo-"))
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
@@ -72,6 +74,14 @@ def demo(
         stop_world(world)
         shutil.rmtree(home, ignore_errors=True)
     sys.exit(code)
+
+
+def _leave_the_user_s_systems() -> None:
+    """Forget what would lead out of the embedded world: addresses of real systems, and proxies."""
+    for name in list(os.environ):
+        if name.startswith(("MLFLOW_", "MLOPS_TUI_")) or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -40,7 +40,14 @@ def cli(context: click.Context, /, config: str | None, environments: tuple[str, 
     """
     if context.invoked_subcommand is None:
         sys.exit(run_dashboard(DashboardOptions(config=config, environments=environments, **flags)))
-    context.obj = {"config": config, "environments": environments, "read_only": flags["read_only"]}
+    if flags["attach"]:
+        raise click.UsageError("--attach goes with the dashboard, not with a command")
+    # What stands before a command holds for it too.
+    given = {"config": config, "environments": environments, **flags}
+    context.default_map = {
+        name: dict.fromkeys(command.commands, given) if isinstance(command, click.Group) else given
+        for name, command in cli.commands.items()
+    }
 
 
 for command in (demo, snapshot, doctor, engine, config):

@@ -8,8 +8,8 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from mlops_tui.config.paths import find_config
-from mlops_tui.config.settings import Settings, load_settings
+from mlops_tui.config.paths import FOUND, find_config
+from mlops_tui.config.settings import Settings, load_settings, refuse_untrusted
 from mlops_tui.domain.errors import MlopsTuiError
 
 P = ParamSpec("P")
@@ -54,5 +54,8 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 def settings_of(config: str | None) -> tuple[Settings, Path | None]:
     """Return the settings in use and their file. Raises `ConfigError`."""
-    path, _ = find_config(config)
-    return load_settings(path), path
+    path, named_by = find_config(config)
+    settings = load_settings(path)
+    if path is not None and named_by == FOUND:
+        refuse_untrusted(settings, path)
+    return settings, path

@@ -6,26 +6,37 @@ from pathlib import Path
 import platformdirs
 
 APP = "mlops-tui"
+FOUND = "working directory"
+"""Who named a configuration file that was found rather than named: whoever wrote the checkout."""
 
 
 def find_config(explicit: str | None = None, cwd: Path | None = None) -> tuple[Path | None, str]:
     """Return the configuration file in use and who named it.
 
-    The first of: `explicit` (the `--config` option), `$MLOPS_TUI_CONFIG`, `mlops-tui.toml` in the working directory or
-    the nearest parent that has one, `mlops-tui.toml` in the user's configuration folder. The first two may name a
-    file that does not exist; reading it then says so.
+    The first of: `explicit` (the `--config` option), `$MLOPS_TUI_CONFIG`, `mlops-tui.toml` in the working directory or,
+    inside a git checkout, in a folder above it up to the checkout's root, `mlops-tui.toml` in the user's configuration
+    folder. The first two may name a file that does not exist; reading it then says so.
     """
     if explicit:
         return Path(explicit), "--config"
     if named := os.environ.get("MLOPS_TUI_CONFIG"):
         return Path(named), "MLOPS_TUI_CONFIG"
-    here = (cwd or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
+    for folder in _checkout_folders((cwd or Path.cwd()).resolve()):
         candidate = folder / "mlops-tui.toml"
         if candidate.is_file():
-            return candidate, "working directory"
+            return candidate, FOUND
     user = user_config()
     return (user, "user") if user.is_file() else (None, "")
+
+
+def _checkout_folders(here: Path) -> list[Path]:
+    """Return the folders from `here` up to the root of its git checkout; `here` alone where there is none."""
+    folders = []
+    for folder in (here, *here.parents):
+        folders.append(folder)
+        if (folder / ".git").exists():
+            return folders
+    return [here]
 
 
 def user_config() -> Path:

@@ -5,6 +5,7 @@ An empty configuration is a good one: every system then is found as its own tool
 """
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +30,6 @@ def _tuple(value: object) -> object:
 Strings = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 
 
-class PrometheusSettings(Section):
-    """`[environments.NAME.prometheus]`"""
-
-    url: str
-    """The server's address, such as `http://prometheus.monitoring:9090`."""
-
-
 class EnvironmentSettings(Section):
     """`[environments.NAME]`: one place where models run."""
 
@@ -49,14 +43,10 @@ class EnvironmentSettings(Section):
     """GitHub repositories, `owner/name`, beside those of `[github]`."""
     registry: str | None = None
     """The MLflow tracking URI of this environment; `[mlflow]`'s where unset."""
-    branch: str | None = None
-    """The branch that runs here."""
     stage: str | None = None
     """The registry stage that is meant to serve here."""
     alias: str | None = None
     """The registry alias that is meant to serve here."""
-    prometheus: PrometheusSettings | None = None
-    """Where this environment's metrics are."""
 
     @field_validator("repositories")
     @classmethod
@@ -116,7 +106,7 @@ class KubernetesSettings(Section):
     """`[kubernetes]`"""
 
     kubeconfig: str | None = None
-    """The kubeconfig file; `$KUBECONFIG`, then `~/.kube/config`, then the pod's service account where unset."""
+    """The kubeconfig, beside this file if relative; where unset `$KUBECONFIG`, `~/.kube/config`, a service account."""
 
 
 class UiSettings(Section):
@@ -144,7 +134,7 @@ class Settings(Section):
     kubernetes: KubernetesSettings = KubernetesSettings()
     """Rollouts."""
     environments: dict[str, EnvironmentSettings] = {}
-    """Environments by name; one named after the current context where there are none."""
+    """Environments by name; one named `default` where there are none."""
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -172,6 +162,35 @@ def load_settings(path: Path | None) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from None
     return parse_settings(data, str(path))
+
+
+def refuse_untrusted(settings: Settings, path: Path) -> None:
+    """Refuse what a file that nobody named must not decide: where credentials are sent, and which programs run.
+
+    A checkout's own `mlops-tui.toml` is found by being there, and whoever wrote the checkout wrote it. It may name
+    repositories, contexts and namespaces; an address or a kubeconfig (whose plugins are programs) takes a file that
+    the user has named.
+
+    Raises:
+        ConfigError: The file sets such a key, or belongs to somebody else.
+    """
+    if path.stat().st_uid not in (os.getuid(), 0):
+        raise ConfigError(f"{path}: belongs to another user", f"--config {path} says that you trust it")
+    registries = {f"environments.{name}.registry": e.registry for name, e in settings.environments.items()}
+    keys = {
+        "kubernetes.kubeconfig": settings.kubernetes.kubeconfig,
+        "github.base_url": settings.github.base_url,
+        "github.token_env": settings.github.token_env,
+        "mlflow.tracking_uri": settings.mlflow.tracking_uri,
+        "mlflow.registry_uri": settings.mlflow.registry_uri,
+        **registries,
+    }
+    for key, value in keys.items():
+        if value is not None:
+            raise ConfigError(
+                f"{path}: {key} decides where credentials go, and nobody named this file",
+                f"if you trust it: --config {path}, or MLOPS_TUI_CONFIG={path}",
+            )
 
 
 def parse_settings(data: Mapping[str, Any], name: str) -> Settings:

@@ -41,9 +41,9 @@ def write_settings(home: Path, *, github: str, mlflow: str, kubeconfig: Path) ->
         ),
         f"[kubernetes]\nkubeconfig = {json.dumps(str(kubeconfig))}",
         '[environments.production]\nprotected = true\ncontext = "admin"\nnamespaces = ["ml"]\n'
-        'stage = "Production"\nalias = "champion"\nbranch = "main"',
+        'stage = "Production"\nalias = "champion"',
         '[environments.staging]\ncontext = "admin"\nnamespaces = ["ml-staging"]\n'
-        'stage = "Staging"\nalias = "challenger"\nbranch = "staging"',
+        'stage = "Staging"\nalias = "challenger"',
     ]
     path = home / CONFIG_NAME
     _write(path, "\n\n".join(sections) + "\n")

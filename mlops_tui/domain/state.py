@@ -16,14 +16,6 @@ class SourceKind(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-ROWS_OF: dict[SourceKind, tuple[RowKind, ...]] = {
-    SourceKind.GITHUB: (RowKind.RUN, RowKind.PULL),
-    SourceKind.MLFLOW: (RowKind.VERSION,),
-    SourceKind.KUBERNETES: (RowKind.ROLLOUT,),
-}
-"""The kinds of rows that each kind of source brings."""
-
-
 class SourceStatus(StrEnum):
     """The one word for a source's state."""
 

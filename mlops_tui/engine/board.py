@@ -1,7 +1,7 @@
 """The board: every row and source state that the engine knows, and what changes to tell each viewer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -54,6 +54,14 @@ class Board:
         self._rows[state.source] = {row.key: row for row in rows}
         self.set_state(state)
 
+    def discard(self, source: str) -> None:
+        """Drop what was restored of `source`: it is not what the source is now."""
+        self.set_state(self._states[source].model_copy(update={"fetched_at": None}))
+        gone, self._rows[source] = self._rows[source], {}
+        for viewer in self._viewers:
+            viewer.changed.update((key, source) for key in gone)
+            viewer.wake.set()
+
     def set_state(self, state: SourceState) -> None:
         """Keep `state`, and tell the viewers if it differs."""
         if self._states.get(state.source) != state:
@@ -93,7 +101,7 @@ class Board:
         for viewer in self._viewers:
             viewer.wake.set()
 
-    async def updates(self) -> AsyncIterator[Update]:
+    async def updates(self) -> AsyncGenerator[Update]:
         """Yield the board as it is, then its changes; see `EnginePort.updates`."""
         viewer = _Viewer(
             states=set(self._states),

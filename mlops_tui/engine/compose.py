@@ -1,5 +1,6 @@
 """From settings to an engine: which systems there are, each once, whoever names them."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,12 +73,24 @@ def build_engine(
     chosen = chosen_environments(settings, environments)
     sources: list[Source] = [
         GitHubSource(github_target(settings, chosen), clock),
-        *(KubernetesSource(target, clock) for target in kubernetes_targets(settings, chosen)),
+        *(KubernetesSource(target, clock) for target in kubernetes_targets(settings, chosen, config)),
         # Last: its SDK takes longest to import, and one SDK is imported at a time.
         *(MlflowSource(target, clock) for target in mlflow_targets(settings, chosen)),
     ]
-    identity = (str(config.resolve()) if config else str(Path.cwd()), *chosen)
-    return Engine(sources, scope, clock=clock, cache=BoardCache(cache_dir(), *identity) if keep else None)
+    cache = BoardCache(cache_dir(), *_identity(settings, config, chosen)) if keep else None
+    return Engine(sources, scope, clock=clock, cache=cache)
+
+
+def _identity(settings: Settings, config: Path | None, chosen: dict[str, EnvironmentSettings]) -> tuple[str, ...]:
+    """Return whatever decides which systems are read: a board kept for others must never be shown for these."""
+    names = ("KUBECONFIG", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    return (
+        str(config.resolve()) if config else "",
+        str(Path.cwd()),
+        settings.model_dump_json(exclude={"ui"}),
+        *chosen,
+        *(os.environ.get(name, "") for name in names),
+    )
 
 
 def github_target(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> GitHubTarget:
@@ -116,8 +129,13 @@ def mlflow_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -
     ]
 
 
-def kubernetes_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> list[KubernetesTarget]:
+def kubernetes_targets(
+    settings: Settings, chosen: dict[str, EnvironmentSettings], config: Path | None = None
+) -> list[KubernetesTarget]:
     """Return a target for each context that the environments name, with the namespaces of all of them.
+
+    Args:
+        config: The settings' file, beside which a relative kubeconfig is.
 
     Raises:
         ConfigError: Two environments claim the same namespace of the same context.
@@ -132,7 +150,7 @@ def kubernetes_targets(settings: Settings, chosen: dict[str, EnvironmentSettings
     return [
         KubernetesTarget(
             source_id="kubernetes" if len(by_context) == 1 else f"kubernetes:{context or 'current'}",
-            kubeconfig=settings.kubernetes.kubeconfig,
+            kubeconfig=_beside(config, settings.kubernetes.kubeconfig),
             context=context,
             namespaces={name: owner for name, owner in namespaces.items() if name != OWN_NAMESPACE},
             environment=namespaces.get(OWN_NAMESPACE, next(iter(namespaces.values()))),
@@ -140,6 +158,12 @@ def kubernetes_targets(settings: Settings, chosen: dict[str, EnvironmentSettings
         for context, namespaces in by_context.items()
         if _check_mixed(context, namespaces)
     ]
+
+
+def _beside(config: Path | None, kubeconfig: str | None) -> str | None:
+    if config is None or kubeconfig is None or kubeconfig.startswith("~"):
+        return kubeconfig
+    return str(config.resolve().parent / kubeconfig)
 
 
 def _check_mixed(context: str | None, namespaces: dict[str, str]) -> bool:

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Self
 
 from mlops_tui.domain.base import Detail, RowRef
 from mlops_tui.domain.clock import Clock, SystemClock
 from mlops_tui.domain.describe import describe, title_of
 from mlops_tui.domain.errors import EngineError, SourceError
-from mlops_tui.domain.state import Probe
+from mlops_tui.domain.state import Probe, SourceStatus
 from mlops_tui.engine.board import Board
 from mlops_tui.engine.cache import BoardCache
 from mlops_tui.engine.messages import Scope, Update
@@ -65,7 +65,7 @@ class Engine:
         for name, poller in self._pollers.items():
             self._tasks.append(asyncio.create_task(poller.run(), name=f"poll {name}"))
 
-    def updates(self) -> AsyncIterator[Update]:
+    def updates(self) -> AsyncGenerator[Update]:
         self._check_open()
         return self.board.updates()
 
@@ -104,7 +104,7 @@ class Engine:
 
     async def probe(self) -> tuple[Probe, ...]:
         self._check_open()
-        return tuple(await asyncio.gather(*(source.probe() for source in self._sources.values())))
+        return tuple(await asyncio.gather(*(_probe(source) for source in self._sources.values())))
 
     async def close(self) -> None:
         if self._closed:
@@ -114,6 +114,8 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.board.close()
+        # Even where no row has changed: when the sources last answered has.
+        self._saved = -1
         self._save()
         for name, source in self._sources.items():
             with contextlib.suppress(SourceError):
@@ -126,8 +128,8 @@ class Engine:
         states, rows = self._cache.load()
         for state in states:
             if (source := self._sources.get(state.source)) is not None:
-                named = state.model_copy(update={"kind": source.info.kind, "label": source.info.label})
-                self.board.restore(named, (row for row in rows if row.source == state.source))
+                kept = state.model_copy(update={"kind": source.info.kind})
+                self.board.restore(kept, (row for row in rows if row.source == state.source))
 
     async def _keep_saving(self) -> None:
         while True:
@@ -142,3 +144,18 @@ class Engine:
     def _check_open(self) -> None:
         if self._closed:
             raise EngineError("the engine is closed")
+
+
+async def _probe(source: Source) -> Probe:
+    try:
+        return await source.probe()
+    except Exception as error:
+        log.exception("probe of %s", source.info.id)
+        return Probe(
+            source=source.info.id,
+            kind=source.info.kind,
+            label=source.info.label,
+            status=SourceStatus.UNREACHABLE,
+            error=f"internal error: {type(error).__name__}",
+            hint="the log says more",
+        )

@@ -28,6 +28,8 @@ MOST_BACKOFF = 30.0
 """Seconds at most between tries of a system that is down: soon enough for somebody who waits for it."""
 REFUSED_BACKOFF = 60.0
 """Seconds between tries where only a person can help (credentials, permissions, configuration)."""
+MOST_PAUSE = 3700.0
+"""Seconds that a system may ask us to wait: GitHub's quota is whole again within the hour. More is a mistake."""
 
 
 def backoff(failures: int, retry_after: float | None, jitter: random.Random) -> float:
@@ -37,7 +39,7 @@ def backoff(failures: int, retry_after: float | None, jitter: random.Random) -> 
     the server asked for.
     """
     whole: float = min(MOST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 16))
-    return max(whole * jitter.uniform(0.5, 1.0), retry_after or 0.0)
+    return max(whole * jitter.uniform(0.5, 1.0), min(retry_after or 0.0, MOST_PAUSE))
 
 
 class Poller:
@@ -51,7 +53,9 @@ class Poller:
         self._attended = True
         self._changed = asyncio.Event()
         self._wanted = False
+        self._answered = False
         self._failures = 0
+        self._asked_to_wait_until = 0.0
         info = source.info
         if info.id not in {state.source for state in board.states}:
             board.set_state(SourceState(source=info.id, kind=info.kind, label=info.label))
@@ -62,7 +66,12 @@ class Poller:
         return self._board.state(self._source.info.id)
 
     def refresh(self) -> None:
-        """Read the source again now and in full; ignored while it is being read, but a watch begins anew."""
+        """Read the source again now and in full; a watch begins anew.
+
+        Ignored while it is being read, and while the system has asked us to wait.
+        """
+        if self._clock.monotonic() < self._asked_to_wait_until:
+            return
         self._wanted = True
         self._changed.set()
 
@@ -74,11 +83,15 @@ class Poller:
     async def run(self) -> None:
         """Read the source until cancelled."""
         while True:
-            delay = await self._once()
-            await self._pause(delay)
-            if self._wanted:
-                self._wanted = False
-                self._source.forget()
+            try:
+                await self._pause(await self._once())
+                if self._wanted:
+                    self._wanted = False
+                    self._source.forget()
+            except Exception:
+                # Whatever it was, a pane that is never read again would be worse.
+                log.exception("%s: the poller stumbled", self._source.info.id)
+                await self._clock.sleep(MOST_BACKOFF)
 
     async def _once(self) -> float | None:
         """Run one cycle. Returns the seconds to wait, `None` for the source's own cadence."""
@@ -126,7 +139,14 @@ class Poller:
                 sleep.cancel()
                 changed.cancel()
 
+    def _drop_another_s_rows(self) -> None:
+        """Drop kept rows once the source has turned out to be another system than the one they came from."""
+        if self.state.label != self._source.info.label and not self._answered:
+            self._board.discard(self.state.source)
+
     def _publish(self, delta: Delta) -> None:
+        self._drop_another_s_rows()
+        self._answered = True
         before = self.state
         self._failures = 0
         state = before.model_copy(
@@ -147,6 +167,7 @@ class Poller:
         self._board.apply(state, delta)
 
     def _fail(self, error: SourceError) -> float:
+        self._drop_another_s_rows()
         self._failures += 1
         now = self._clock.now()
         status = SourceStatus.STALE if self.state.fetched_at else SourceStatus.UNREACHABLE
@@ -154,11 +175,13 @@ class Poller:
         delay = backoff(self._failures, retry_after, self._jitter)
         if isinstance(error, RateLimited):
             status = SourceStatus.LIMITED
-            delay = max(FIRST_BACKOFF, (error.until - now).total_seconds())
+            delay = min(MOST_PAUSE, max(FIRST_BACKOFF, (error.until - now).total_seconds()))
         elif isinstance(error, NotConfigured):
             status, delay = SourceStatus.OFF, REFUSED_BACKOFF
         elif isinstance(error, Denied | Unauthenticated):
             status, delay = SourceStatus.DENIED, REFUSED_BACKOFF
+        if retry_after or status is SourceStatus.LIMITED:
+            self._asked_to_wait_until = self._clock.monotonic() + delay
         state = self.state.model_copy(
             update={
                 "status": status,

@@ -1,6 +1,6 @@
 """The one door to the engine, whichever process it lives in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from mlops_tui.domain.base import Detail, RowRef
@@ -11,11 +11,11 @@ from mlops_tui.engine.messages import Update
 class EnginePort(Protocol):
     """What a screen or a script may ask of an engine. All methods raise `EngineError` once the engine is closed."""
 
-    def updates(self) -> AsyncIterator[Update]:
+    def updates(self) -> AsyncGenerator[Update]:
         """Yield the board as it is now, then every change of it, until the engine closes.
 
         Each call is a viewer of its own, and begins with the whole board. A slow viewer gets changes folded together,
-        never an old state after a newer one.
+        never an old state after a newer one. Closing the iterator ends it.
         """
 
     async def detail(self, ref: RowRef) -> Detail:

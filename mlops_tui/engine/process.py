@@ -15,7 +15,7 @@ from typing import Any
 
 from mlops_tui.domain.errors import ConfigError, MlopsTuiError
 from mlops_tui.engine.engine import Engine
-from mlops_tui.engine.wire import LINE_LIMIT, Failure, Fatal, line, serve
+from mlops_tui.engine.wire import LINE_LIMIT, Attendance, Failure, Fatal, line, serve
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,15 @@ LOG_BYTES = 2 * 2**20
 """Size at which the log is rotated; three old ones are kept."""
 FREEZE_AFTER = 10.0
 """Seconds after which the SDKs are in memory: collecting them again and again would stall the loop."""
+
+
+class _PrivateLog(logging.handlers.RotatingFileHandler):
+    """A log whose every file, the next one too, is for its owner alone."""
+
+    def _open(self) -> Any:
+        return open(
+            self.baseFilename, self.mode, encoding=self.encoding, opener=lambda path, flags: os.open(path, flags, 0o600)
+        )
 
 
 def log_to_file(path: Path, level: int = logging.INFO) -> None:
@@ -35,8 +44,7 @@ def log_to_file(path: Path, level: int = logging.INFO) -> None:
     handler: logging.Handler = logging.NullHandler()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        handler = _PrivateLog(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
     root.setLevel(level)
@@ -115,13 +123,14 @@ async def serve_socket(engine: Engine, path: Path) -> None:
     """Serve viewers at a Unix socket (mode 0600) until a signal or cancellation. Raises `ConfigError`."""
     stopped = asyncio.Event()
     viewers: set[asyncio.Task[None]] = set()
+    attendance = Attendance(engine)
 
     async def viewer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         viewers.add(task)
         try:
-            await serve(engine, reader, writer)
+            await serve(engine, reader, writer, attendance)
         finally:
             viewers.discard(task)
 
@@ -154,9 +163,11 @@ def _clear_stale(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
-        except OSError:
+        except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
+        except OSError as error:
+            raise ConfigError(f"cannot listen at {path}: {error.strerror}", "choose another path") from None
     raise ConfigError(f"an engine listens at {path} already", f"mlops-tui --attach {path} looks through it")
 
 

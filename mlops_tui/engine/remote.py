@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import logging
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -31,8 +31,6 @@ MOST_RESTART = 10.0
 """Seconds at most between two starts."""
 STEADY = 30.0
 """Seconds an engine has to live for its death to count as the first again."""
-QUEUE = 8
-"""Updates kept for a slow viewer; beyond them the engine's own folding takes over."""
 CLOSE_GRACE = 2.0
 """Seconds that an engine gets to end by itself."""
 
@@ -118,7 +116,8 @@ def socket_connector(path: str) -> Connect:
 @dataclass(eq=False)
 class _Stream:
     id: int
-    queue: asyncio.Queue[Update | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+    queue: asyncio.Queue[tuple[Update, Sender | None] | None] = field(default_factory=asyncio.Queue)
+    """Updates with the engine that wants to hear of them; `None` ends. Bounded by the wire's window."""
 
 
 class RemoteEngine:
@@ -143,19 +142,24 @@ class RemoteEngine:
         """Begin to connect; calls wait until there is an engine."""
         self._task = asyncio.create_task(self._run(), name="remote engine")
 
-    async def updates(self) -> AsyncIterator[Update]:
+    async def updates(self) -> AsyncGenerator[Update]:
         self._check_open()
         stream = _Stream(next(self._ids))
         self._streams[stream.id] = stream
         try:
             if self._ready.is_set():
                 await self._send(Call(id=stream.id, call="stream"))
-            while (update := await stream.queue.get()) is not None:
+            while (item := await stream.queue.get()) is not None:
+                update, sender = item
                 yield update
+                if sender is not None and sender is self._sender:
+                    await self._send(Call(id=stream.id, call="more"))
             if self._fatal is not None:
                 raise self._fatal
         finally:
             self._streams.pop(stream.id, None)
+            if self._ready.is_set() and self._sender is not None:
+                await self._send(Call(id=stream.id, call="end"))
 
     async def detail(self, ref: RowRef) -> Detail:
         reply = await self._ask(Call(id=next(self._ids), call="detail", ref=ref))
@@ -210,6 +214,14 @@ class RemoteEngine:
         await self._sender.send(line(call))
 
     async def _run(self) -> None:
+        try:
+            await self._keep_alive()
+        except Exception as error:
+            log.exception("the engine's keeper failed")
+            self._fatal = EngineError(f"internal error: {type(error).__name__}", "the log says more")
+            await self._finish(self._fatal)
+
+    async def _keep_alive(self) -> None:
         failures = 0
         while True:
             began = self._clock.monotonic()
@@ -253,7 +265,7 @@ class RemoteEngine:
                         "restart the engine with the same mlops-tui",
                     )
                     return
-                for stream in self._streams.values():
+                for stream in list(self._streams.values()):
                     await self._send(Call(id=stream.id, call="stream"))
                 if not self._attended:
                     await self._send(Call(id=next(self._ids), call="attend", attended=False))
@@ -267,7 +279,7 @@ class RemoteEngine:
             case Streamed(stream=number, update=update):
                 self._states.update((state.source, state) for state in update.sources)
                 if (follower := self._streams.get(number)) is not None:
-                    await follower.queue.put(update)
+                    follower.queue.put_nowait((update, self._sender))
 
     async def _tell_lost(self, why: str, delay: float) -> None:
         """Tell every viewer that what it shows is old, and fail the calls that will not be answered."""
@@ -287,7 +299,7 @@ class RemoteEngine:
         )
         self._fail_calls(EngineError(f"the engine stopped ({why})", "try again in a few seconds"))
         for stream in list(self._streams.values()):
-            await stream.queue.put(Update(sequence=next(self._sequence), sources=lost))
+            stream.queue.put_nowait((Update(sequence=next(self._sequence), sources=lost), None))
 
     def _fail_calls(self, error: Exception) -> None:
         for future in self._calls.values():
@@ -300,6 +312,4 @@ class RemoteEngine:
         self._closed = True
         self._ready.set()
         for stream in list(self._streams.values()):
-            while stream.queue.full():
-                stream.queue.get_nowait()
             stream.queue.put_nowait(None)

@@ -7,7 +7,6 @@ to calls and `Streamed` updates of the streams that the viewer opened, in any or
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -22,6 +21,8 @@ log = logging.getLogger(__name__)
 
 LINE_LIMIT = 64 * 2**20
 """Bytes of the longest line: an update of 500 rows of hostile length fits many times over."""
+WINDOW = 8
+"""Updates of a stream that a viewer may have waiting; beyond them the engine folds changes together."""
 
 
 class Hello(Frozen):
@@ -58,7 +59,8 @@ class Call(Frozen):
     """A request of the viewer; `id` is the viewer's own and comes back with the reply."""
 
     id: int
-    call: Literal["stream", "detail", "refresh", "attend", "probe"]
+    call: Literal["stream", "more", "end", "detail", "refresh", "attend", "probe"]
+    """`more` and `end` take the id of a stream: room for one update more, and no more of them."""
     ref: RowRef | None = None
     source: str | None = None
     attended: bool = True
@@ -106,59 +108,120 @@ class Sender:
                 await self._writer.drain()
 
 
-async def serve(engine: EnginePort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Serve one viewer until it goes away. Streams and calls run side by side."""
-    sender = Sender(writer)
-    tasks: set[asyncio.Task[None]] = set()
+class Attendance:
+    """Whether anybody looks, over all viewers of one engine: one who looks is enough."""
 
-    def spawn(work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+    def __init__(self, engine: EnginePort) -> None:
+        self._engine = engine
+        self._looking: set[object] = set()
+        self._said = True
 
+    async def set(self, viewer: object, looks: bool) -> None:
+        """Note that `viewer` looks or does not, and tell the engine if that changes whether anybody does."""
+        (self._looking.add if looks else self._looking.discard)(viewer)
+        if self._said != bool(self._looking):
+            self._said = bool(self._looking)
+            await self._engine.attend(self._said)
+
+
+async def serve(
+    engine: EnginePort,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    attendance: Attendance | None = None,
+) -> None:
+    """Serve one viewer until it goes away. Streams and calls run side by side.
+
+    Args:
+        attendance: Shared by all viewers of the engine; one of its own where the viewer is the only one.
+    """
+    viewer = _Viewer(engine, Sender(writer), attendance or Attendance(engine))
     try:
-        await sender.send(line(Hello(hello=PROTOCOL)))
+        await viewer.greet()
         while data := await reader.readline():
             try:
                 call = Call.model_validate_json(data)
             except ValidationError:
                 log.warning("a line that is no call was dropped: %d bytes", len(data))
                 continue
-            spawn(_stream(engine, call, sender) if call.call == "stream" else _answer(engine, call, sender))
-    except ConnectionError:
-        log.info("the viewer is gone")
+            viewer.take(call)
+    except (ConnectionError, ValueError) as error:
+        # ValueError: a line beyond LINE_LIMIT, of which no viewer of ours is capable.
+        log.info("the viewer is gone: %s", type(error).__name__)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await viewer.leave()
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
 
-async def _stream(engine: EnginePort, call: Call, sender: Sender) -> None:
-    async for update in engine.updates():
-        await sender.send(line(Streamed.model_construct(stream=call.id, update=update)))
+class _Viewer:
+    """One viewer at the other end of the wire: its streams and the calls that are being answered."""
 
+    def __init__(self, engine: EnginePort, sender: Sender, attendance: Attendance) -> None:
+        self._engine = engine
+        self._sender = sender
+        self._attendance = attendance
+        self._streams: dict[int, tuple[asyncio.Task[None], asyncio.Semaphore]] = {}
+        self._answers: set[asyncio.Task[None]] = set()
 
-async def _answer(engine: EnginePort, call: Call, sender: Sender) -> None:
-    try:
-        reply = Reply(id=call.id, **await _perform(engine, call))
-    except MlopsTuiError as error:
-        reply = Reply(id=call.id, error=Failure.of(error))
-    await sender.send(line(reply))
+    async def greet(self) -> None:
+        await self._sender.send(line(Hello(hello=PROTOCOL)))
+        await self._attendance.set(self, True)
 
+    def take(self, call: Call) -> None:
+        match call.call:
+            case "stream" if call.id not in self._streams:
+                window = asyncio.Semaphore(WINDOW)
+                self._streams[call.id] = (asyncio.create_task(self._stream(call.id, window)), window)
+            case "more" if call.id in self._streams:
+                self._streams[call.id][1].release()
+            case "end" if call.id in self._streams:
+                self._streams.pop(call.id)[0].cancel()
+            case "detail" | "refresh" | "attend" | "probe":
+                task = asyncio.create_task(self._answer(call))
+                self._answers.add(task)
+                task.add_done_callback(self._answers.discard)
 
-async def _perform(engine: EnginePort, call: Call) -> dict[str, Any]:
-    match call.call:
-        case "detail":
-            if call.ref is None:
-                raise EngineError("detail needs a row")
-            return {"detail": await engine.detail(call.ref)}
-        case "refresh":
-            await engine.refresh(call.source)
-        case "attend":
-            await engine.attend(call.attended)
-        case "probe":
-            return {"probes": await engine.probe()}
-    return {}
+    async def leave(self) -> None:
+        tasks = [*self._answers, *(task for task, _ in self._streams.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(EngineError):
+            await self._attendance.set(self, False)
+
+    async def _stream(self, number: int, window: asyncio.Semaphore) -> None:
+        async with contextlib.aclosing(self._engine.updates()) as updates:
+            while True:
+                # First the room, then the update: until there is room the engine folds changes together.
+                await window.acquire()
+                try:
+                    update = await anext(updates)
+                except StopAsyncIteration:
+                    return
+                await self._sender.send(line(Streamed.model_construct(stream=number, update=update)))
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            reply = Reply(id=call.id, **await self._perform(call))
+        except MlopsTuiError as error:
+            reply = Reply(id=call.id, error=Failure.of(error))
+        except Exception as error:
+            log.exception("the call %s", call.call)
+            reply = Reply(id=call.id, error=Failure(message=f"internal error: {type(error).__name__}"))
+        await self._sender.send(line(reply))
+
+    async def _perform(self, call: Call) -> dict[str, Any]:
+        match call.call:
+            case "detail":
+                if call.ref is None:
+                    raise EngineError("detail needs a row")
+                return {"detail": await self._engine.detail(call.ref)}
+            case "refresh":
+                await self._engine.refresh(call.source)
+            case "attend":
+                await self._attendance.set(self, call.attended)
+            case "probe":
+                return {"probes": await self._engine.probe()}
+        return {}

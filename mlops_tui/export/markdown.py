@@ -17,7 +17,7 @@ RowT = TypeVar("RowT", bound=BaseRow)
 Columns = Sequence[tuple[str, Callable[[RowT], str]]]
 """Title and Markdown of each column."""
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@&])")
 
 
 def escape(text: str) -> str:

@@ -1,7 +1,7 @@
 """A scripted engine, and rows of the same cast as in the screens' design."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -243,7 +243,7 @@ class FakeEngine:
         """Let the updates end with an error."""
         self._queue.put_nowait(error)
 
-    async def updates(self) -> AsyncIterator[Update]:
+    async def updates(self) -> AsyncGenerator[Update]:
         """Yield what was scripted and sent."""
         while (update := await self._queue.get()) is not None:
             if isinstance(update, Exception):

@@ -48,7 +48,7 @@ class Entry(NamedTuple, Generic[T]):
 
 
 Draw = Callable[[T], Mapping[str, Cell]]
-"""Returns the cells of an item by the name of their column; a cell takes the room of columns after it that have none."""
+"""Returns the cells of an item by the name of their column; one takes the room of the columns after it without any."""
 
 
 class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):

@@ -53,7 +53,7 @@ class Viewer:
         await self.until(lambda viewer: "scripted" in viewer.complete)
 
     async def end(self) -> None:
-        await self._updates.aclose()  # type: ignore[attr-defined]
+        await self._updates.aclose()
 
 
 def start_engine_process(size: str) -> Callable[[], subprocess.Popen[bytes]]:

@@ -33,7 +33,6 @@ namespaces = ["ml"]
 repositories = ["acme/ranker", "acme/fraud"]
 stage = "Production"
 alias = "champion"
-prometheus = { url = "http://prometheus.example:9090" }
 [environments.staging]
 context = "prod-eu"
 namespaces = ["ml-staging"]
@@ -50,7 +49,6 @@ def write(tmp_path: Path, text: str) -> Path:
 def test_the_whole_file(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, FULL))
     assert settings.environments["production"].protected
-    assert settings.environments["production"].prometheus is not None
     assert settings.mlflow.models["fraud-detector"].metric == "accuracy"
 
 
@@ -66,7 +64,6 @@ def test_no_file_is_a_configuration_too() -> None:
         ("[gihub]", "unknown key gihub; did you mean github?"),
         ('[github]\nrepository = ["a/b"]', "unknown key github.repository; did you mean repositories?"),
         ("[environments.production]\nprotect = true", "unknown key environments.production.protect; did you mean prot"),
-        ("[environments.a.prometheus]\nurls = 'x'", "unknown key environments.a.prometheus.urls; did you mean url?"),
         ("[mlflow.models.'a.b']\nmetrik = 'x'", 'unknown key mlflow.models."a.b".metrik; did you mean metric?'),
         ("zzz = 1", "unknown key zzz"),
         ("read_only = 'yes'", "read_only: must be a valid boolean, not 'yes'"),
@@ -74,7 +71,7 @@ def test_no_file_is_a_configuration_too() -> None:
         ("[github]\nrepositories = ['abc']", 'github.repositories: "abc" is not of the form owner/name'),
         ("[github]\nruns = 0", "github.runs: must be greater than or equal to 1, not 0"),
         ("environments = 3", "environments: must be a table, not 3"),
-        ("[environments.a.prometheus]", "environments.a.prometheus.url is missing"),
+        ("[mlflow.models.a]", "mlflow.models.a.metric is missing"),
         ("[github", "is not TOML"),
     ],
 )
@@ -102,7 +99,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_settings(path)
 
 
-def test_the_file_is_found_in_the_folder_its_parents_and_the_user_s(
+def test_the_file_is_found_in_the_folder_its_checkout_and_the_user_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLOPS_TUI_CONFIG", raising=False)
@@ -113,12 +110,75 @@ def test_the_file_is_found_in_the_folder_its_parents_and_the_user_s(
     user = tmp_path / "user" / "mlops-tui" / "mlops-tui.toml"
     user.parent.mkdir(parents=True)
     user.write_text("")
-    assert find_config(None, below)[0] == user
-    here = write(tmp_path / "a", "")
-    assert find_config(None, below)[0] == here
+    above = write(tmp_path / "a", "")
+    assert find_config(None, below)[0] == user, "a folder above that is no checkout's is nobody's business"
+    assert find_config(None, tmp_path / "a")[0] == above
+    (tmp_path / "a" / ".git").mkdir()
+    assert find_config(None, below)[0] == above
+    write(tmp_path, "")
+    above.unlink()
+    assert find_config(None, below)[0] == user, "the search ends at the checkout's root"
     monkeypatch.setenv("MLOPS_TUI_CONFIG", "/elsewhere.toml")
     assert find_config(None, below)[0] == Path("/elsewhere.toml")
     assert find_config("/named.toml", below)[0] == Path("/named.toml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "github.base_url = 'http://127.0.0.1:1'",
+        "github.token_env = 'AWS_SECRET_ACCESS_KEY'",
+        "mlflow.tracking_uri = 'http://127.0.0.1:1'",
+        "mlflow.registry_uri = 'http://127.0.0.1:1'",
+        "kubernetes.kubeconfig = 'evil'",
+        "environments.a.registry = 'http://127.0.0.1:1'",
+    ],
+)
+def test_a_file_that_nobody_named_does_not_decide_where_credentials_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.delenv("MLOPS_TUI_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, line)
+    result = CliRunner().invoke(cli, ["config", "check"])
+    assert result.exit_code == 2
+    assert f"{line.partition(' ')[0]} decides where credentials go" in result.stderr
+    assert f"--config {path}" in result.stderr
+    assert CliRunner().invoke(cli, ["config", "check", "--config", str(path)]).exit_code == 0
+
+
+def test_a_checkout_s_own_file_may_name_repositories_contexts_and_namespaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLOPS_TUI_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "github.repositories = ['a/b']\n[environments.production]\ncontext = 'c'\nnamespaces = ['ml']")
+    assert CliRunner().invoke(cli, ["config", "check"]).exit_code == 0
+
+
+def test_what_stands_before_a_command_holds_for_it() -> None:
+    run = CliRunner().invoke
+    assert run(cli, ["--config", "/nonexistent.toml", "config", "check"]).exit_code == 2
+    assert run(cli, ["--config", "/nonexistent.toml", "doctor"]).exit_code == 2
+    assert run(cli, ["--attach", "x", "doctor"]).exit_code == 2
+
+
+def test_check_finds_what_the_dashboard_would_refuse(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    for text, message in [
+        ("[environments.a]\nnamespaces=['ml']\n[environments.b]\nnamespaces=['ml']", "both claim"),
+        ("ui.theme = 'nonsense'", "nonsense"),
+        ("ui.keys = {'pane.zoom' = 'r'}", "ui.keys"),
+    ]:
+        result = run(cli, ["config", "check", "--config", str(write(tmp_path, text))])
+        assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_a_relative_kubeconfig_is_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "kubernetes.kubeconfig = 'kube.yaml'")
+    settings = load_settings(path)
+    [target] = kubernetes_targets(settings, chosen_environments(settings, ()), path)
+    assert target.kubeconfig == str(tmp_path / "kube.yaml")
 
 
 def test_each_system_is_one_target_whoever_names_it(tmp_path: Path) -> None:

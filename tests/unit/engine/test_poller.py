@@ -140,6 +140,46 @@ async def test_a_used_up_quota_pauses_until_it_is_whole_again(bench: Bench) -> N
     assert bench.source.cycles == 2
 
 
+async def test_pressing_refresh_does_not_defeat_the_system_s_wish_to_wait(bench: Bench) -> None:
+    bench.source.steps = [RateLimited("rate limit used up", bench.clock.now() + timedelta(minutes=20))]
+    await bench.start()
+    for _ in range(20):
+        bench.poller.refresh()
+        await bench.clock.advance(1)
+    assert (bench.source.cycles, bench.source.forgotten) == (1, 0)
+    bench.source.steps = [Unavailable("HTTP 503", retry_after=30), Unavailable("HTTP 502")]
+    await bench.clock.advance(1180.1)
+    assert bench.source.cycles == 2
+    bench.poller.refresh()
+    await settle()
+    assert bench.source.cycles == 2
+    await bench.clock.advance(30.1)
+    assert bench.source.cycles == 3
+    bench.poller.refresh()
+    await settle()
+    assert bench.source.cycles == 4, "a failure without such a wish may be tried again at once"
+
+
+@pytest.mark.parametrize("seconds", [1e20, 99_999_999.0])
+async def test_a_wish_to_wait_for_years_is_a_mistake(bench: Bench, seconds: float) -> None:
+    bench.source.steps = [Unavailable("HTTP 503", retry_after=seconds)]
+    await bench.start()
+    assert bench.state().status is SourceStatus.UNREACHABLE
+    await bench.clock.advance(3701)
+    assert bench.state().status is SourceStatus.LIVE
+
+
+async def test_nothing_ends_a_poller(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget() -> None:
+        raise ZeroDivisionError
+
+    await bench.start()
+    monkeypatch.setattr(bench.source, "forget", forget)
+    bench.poller.refresh()
+    await bench.clock.advance(MOST_BACKOFF + 1)
+    assert bench.source.cycles == 2
+
+
 @pytest.mark.parametrize("error", [Denied("forbidden", missing="list deployments"), Unauthenticated("bad token")])
 async def test_what_only_a_person_can_mend_is_denied_and_looked_at_each_minute(bench: Bench, error: Exception) -> None:
     bench.source.steps = [error]
