@@ -1,6 +1,6 @@
 """`mlops-tui demo`: the dashboard on an embedded world."""
 
-import importlib.util
+import importlib.metadata
 import json
 import os
 import shutil
@@ -20,14 +20,15 @@ from mlops_tui.demo import (
     TOKEN_ENV,
     Addresses,
     WorldFailed,
+    failure,
     start_world,
     stop_world,
     wait_until_ready,
 )
 from mlops_tui.domain.errors import ConfigError, EngineError
 
-NEEDED = ("starlette", "uvicorn", "graphql", "mlflow.server", "flask")
-"""What the `demo` extra brings."""
+NEEDED = ("starlette", "uvicorn", "graphql-core", "mlflow")
+"""The packages of the `demo` extra."""
 CONFIG_WAIT = 30.0
 """Seconds until the world has said where its servers are: it takes a fraction of one."""
 
@@ -66,7 +67,11 @@ def demo(
                     read_only=read_only,
                     theme=theme,
                     ascii=ascii,
-                    engine_arguments=("--no-keep", "--await-config", str(CONFIG_WAIT)),
+                    engine_arguments=(
+                        *("--no-keep", "--await-config", str(CONFIG_WAIT)),
+                        *("--log-file", str(home / "engine.log")),
+                    ),
+                    companion=lambda: failure(world),
                     environ={TOKEN_ENV: GITHUB_TOKEN},
                 )
             )
@@ -89,15 +94,14 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _check_installed() -> None:
-    for module in NEEDED:
+    for package in NEEDED:
         try:
-            found = importlib.util.find_spec(module) is not None
-        except ModuleNotFoundError:
-            found = False
-        if not found:
+            # By name: importing MLflow, or even looking for a module inside it, takes two seconds.
+            importlib.metadata.distribution(package)
+        except importlib.metadata.PackageNotFoundError:
             raise ConfigError(
-                f"the demo needs {module.partition('.')[0]}, which is not installed", 'pip install "mlops-tui[demo]"'
-            )
+                f"the demo needs {package}, which is not installed", 'pip install "mlops-tui[demo]"'
+            ) from None
 
 
 def _serve(world: subprocess.Popen[bytes], format_: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mlops_tui.cli.options import config_option, env_option, read_only_option, reports_errors, settings_of
+from mlops_tui.cli.options import config_option, env_option, read_only_option, reports_errors, say, settings_of
 from mlops_tui.domain.errors import ConfigError
 
 
@@ -23,6 +23,7 @@ from mlops_tui.domain.errors import ConfigError
     hidden=True,
     help="Wait this long for the configuration file to appear.",
 )
+@click.option("--log-file", metavar="FILE", help="The log; see `mlops-tui config path` for the usual one.")
 @click.option("--no-keep", is_flag=True, help="Neither begin with the last board nor keep this one.")
 @reports_errors
 def engine(
@@ -31,18 +32,19 @@ def engine(
     read_only: bool,
     listen: str | None,
     await_config: float,
+    log_file: str | None,
     no_keep: bool,
 ) -> None:
     """Run the engine alone: for one viewer on standard input and output, or shared at a socket.
 
     Several dashboards then share its connections and its API quota: `mlops-tui --attach SOCKET`.
     """
-    from mlops_tui.config.paths import log_file
+    from mlops_tui.config import paths
     from mlops_tui.engine.compose import build_engine
     from mlops_tui.engine.engine import Engine
     from mlops_tui.engine.process import log_to_file, run_socket, run_stdio
 
-    log_to_file(log_file())
+    log_to_file(Path(log_file) if log_file else paths.log_file())
 
     def make() -> Engine:
         if config:
@@ -50,7 +52,11 @@ def engine(
         settings, path = settings_of(config)
         return build_engine(settings, environments=environments, read_only=read_only, config=path, keep=not no_keep)
 
-    sys.exit(run_socket(make, Path(listen)) if listen else run_stdio(make))
+    if listen:
+        code = run_socket(make, Path(listen), lambda: say(f"listening at {listen}: mlops-tui --attach {listen}"))
+    else:
+        code = run_stdio(make)
+    sys.exit(code)
 
 
 def _await_file(path: Path, seconds: float) -> None:

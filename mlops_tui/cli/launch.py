@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from mlops_tui.engine.ports import EnginePort
+    from mlops_tui.ui.app import DashboardApp
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class DashboardOptions:
     Attributes:
         engine_arguments: Further options for the engine's process, such as those of the demo.
         environ: Variables set for the engine's process.
+        companion: Blocks until something has ended that the dashboard is nothing without, and says why it did.
     """
 
     config: str | None = None
@@ -31,6 +33,7 @@ class DashboardOptions:
     no_color: bool = False
     engine_arguments: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
+    companion: Callable[[], str] | None = None
 
 
 class _Decline(Exception):
@@ -89,6 +92,8 @@ def run_dashboard(options: DashboardOptions) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print("mlops-tui: the dashboard needs a terminal; mlops-tui snapshot prints the same as data", file=sys.stderr)
         return 2
+    if options.attach and (reason := _unreachable(options.attach)):
+        return _report(reason, f"mlops-tui engine --listen {options.attach} starts one", 1)
     if options.no_color:
         os.environ["NO_COLOR"] = "1"
     os.environ.update(options.environ)
@@ -102,6 +107,18 @@ def run_dashboard(options: DashboardOptions) -> int:
     finally:
         if child is not None and child.poll() is None:
             _end(child)
+
+
+def _unreachable(path: str) -> str:
+    """Return why no engine answers at a socket; empty if one does."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError as error:
+            return f"no engine listens at {path}: {error.strerror or error}"
+    return ""
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -130,6 +147,8 @@ def _show(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -> i
     )
     if theme := options.theme or raw.get("theme"):
         ui = replace(ui, theme=str(theme))
+    if options.theme and (problem := _no_theme(options.theme)):
+        return _report(problem, "", 2)
     try:
         app = DashboardApp(_connect(options, child), ui=ui)
     except Exception as error:
@@ -139,10 +158,35 @@ def _show(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -> i
         if not isinstance(error, MlopsTuiError):
             raise
         return _report(error.message, error.hint, error.exit_code)
+    ended: list[str] = []
+    if options.companion is not None:
+        _end_with(options.companion, app, ended)
     app.run()
+    if ended:
+        return _report(ended[0], "", 1)
     if app.refusal is not None:
         return _report(app.refusal.message, app.refusal.hint, app.refusal.exit_code)
     return app.return_code or 0
+
+
+def _no_theme(name: str) -> str:
+    from mlops_tui.config.themes import read_themes, theme_folders
+
+    themes, _ = read_themes(theme_folders())
+    return "" if name in themes else f"--theme {name}: no such theme; there are: {', '.join(sorted(themes))}"
+
+
+def _end_with(companion: Callable[[], str], app: "DashboardApp", ended: list[str]) -> None:
+    """Leave the dashboard when its companion ends by itself."""
+    import threading
+
+    def wait() -> None:
+        reason = companion()
+        if app.is_running:
+            ended.append(reason)
+            app.call_from_thread(app.exit)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _report(message: str, hint: str, exit_code: int) -> int:
@@ -163,7 +207,8 @@ def _connect(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -
             connector = remote.socket_connector(options.attach)
         else:
             connector = remote.child_connector(lambda: start_child(engine_arguments(options)), child)
-        engine = remote.RemoteEngine(connector)
+        remedy = "looking for it again" if options.attach else "starting it again"
+        engine = remote.RemoteEngine(connector, remedy=remedy)
         engine.start()
         return engine  # type: ignore[no-any-return]
 

@@ -119,7 +119,7 @@ def run_stdio(make: Callable[[], Engine]) -> int:
     return code
 
 
-async def serve_socket(engine: Engine, path: Path) -> None:
+async def serve_socket(engine: Engine, path: Path, ready: Callable[[], None] = lambda: None) -> None:
     """Serve viewers at a Unix socket (mode 0600) until a signal or cancellation. Raises `ConfigError`."""
     stopped = asyncio.Event()
     viewers: set[asyncio.Task[None]] = set()
@@ -142,6 +142,7 @@ async def serve_socket(engine: Engine, path: Path) -> None:
     finally:
         os.umask(before)
     _stop_on_signals(stopped.set)
+    ready()
     try:
         async with _running(engine):
             await stopped.wait()
@@ -171,12 +172,16 @@ def _clear_stale(path: Path) -> None:
     raise ConfigError(f"an engine listens at {path} already", f"mlops-tui --attach {path} looks through it")
 
 
-def run_socket(make: Callable[[], Engine], path: Path) -> int:
-    """Serve viewers at a socket of our own until a signal. Raises `ConfigError`. Returns the exit code."""
+def run_socket(make: Callable[[], Engine], path: Path, ready: Callable[[], None] = lambda: None) -> int:
+    """Serve viewers at a socket of our own until a signal. Raises `ConfigError`. Returns the exit code.
+
+    Args:
+        ready: Called once viewers can connect.
+    """
     engine = make()
     _clear_stale(path)
     try:
-        asyncio.run(serve_socket(engine, path))
+        asyncio.run(serve_socket(engine, path, ready))
     finally:
         path.unlink(missing_ok=True)
     return 0

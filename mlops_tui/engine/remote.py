@@ -31,6 +31,9 @@ MOST_RESTART = 10.0
 """Seconds at most between two starts."""
 STEADY = 30.0
 """Seconds an engine has to live for its death to count as the first again."""
+PULSE = 10.0
+"""Seconds between two questions whether the engine answers, and the seconds it gets to do so: a process that hangs says
+nothing, and old rows under a live mark are the worst that a screen can show."""
 CLOSE_GRACE = 2.0
 """Seconds that an engine gets to end by itself."""
 
@@ -121,10 +124,20 @@ class _Stream:
 
 
 class RemoteEngine:
-    """Implements `EnginePort` over the wire."""
+    """Implements `EnginePort` over the wire.
 
-    def __init__(self, connect: Connect, *, clock: Clock | None = None) -> None:
+    Args:
+        connect: Starts or finds an engine.
+        remedy: What happens when the engine is lost, for the message.
+        pulse: Seconds between two questions whether the engine still answers, and for its answer.
+    """
+
+    def __init__(
+        self, connect: Connect, *, clock: Clock | None = None, remedy: str = "starting it again", pulse: float = PULSE
+    ) -> None:
         self._connect = connect
+        self._remedy = remedy
+        self._pulse = pulse
         self._clock = clock or SystemClock()
         self._ids = itertools.count(1)
         self._streams: dict[int, _Stream] = {}
@@ -241,20 +254,45 @@ class RemoteEngine:
             connection = await self._connect()
         except (OSError, EngineError) as error:
             return error.message if isinstance(error, EngineError) else (error.strerror or type(error).__name__)
+        self._sender = Sender(connection.writer)
+        reading = asyncio.create_task(self._read(connection.reader))
+        pulse = asyncio.create_task(self._feel_pulse())
         why = ""
         try:
-            self._sender = Sender(connection.writer)
-            while data := await connection.reader.readline():
-                await self._receive(data)
-                if self._fatal is not None:
-                    break
-        except (ConnectionError, ValidationError, ValueError) as error:
-            why = f"{type(error).__name__} on the wire"
+            done, _ = await asyncio.wait((reading, pulse), return_when=asyncio.FIRST_COMPLETED)
+            why = done.pop().result()
         finally:
+            reading.cancel()
+            pulse.cancel()
+            await asyncio.gather(reading, pulse, return_exceptions=True)
             self._sender = None
             self._ready.clear()
             ended = await asyncio.shield(connection.end())
         return why or ended
+
+    async def _read(self, reader: asyncio.StreamReader) -> str:
+        """Take in what the engine says until it ends. Returns why, where that is known."""
+        try:
+            while data := await reader.readline():
+                await self._receive(data)
+                if self._fatal is not None:
+                    break
+        except (ConnectionError, ValidationError, ValueError) as error:
+            return f"{type(error).__name__} on the wire"
+        return ""
+
+    async def _feel_pulse(self) -> str:
+        """Ask again and again whether the engine answers; returns when it does not."""
+        await self._ready.wait()
+        while True:
+            await self._clock.sleep(self._pulse)
+            try:
+                async with asyncio.timeout(self._pulse):
+                    await self._ask(Call(id=next(self._ids), call="pulse"))
+            except EngineError as error:
+                return error.message
+            except TimeoutError:
+                return f"it has not answered for {self._pulse:g} s"
 
     async def _receive(self, data: bytes) -> None:
         match FromEngine.validate_json(data):
@@ -289,7 +327,9 @@ class RemoteEngine:
                 update={
                     "status": SourceStatus.STALE if state.fetched_at else SourceStatus.CONNECTING,
                     "streaming": False,
-                    "error": f"the engine stopped ({why}) and is being started again",
+                    # A watch was live until now, however long ago its last event was.
+                    "fetched_at": self._clock.now() if state.streaming else state.fetched_at,
+                    "error": f"the engine stopped ({why}); {self._remedy}",
                     "hint": "",
                     "retry_at": retry_at,
                 }

@@ -59,7 +59,7 @@ class Call(Frozen):
     """A request of the viewer; `id` is the viewer's own and comes back with the reply."""
 
     id: int
-    call: Literal["stream", "more", "end", "detail", "refresh", "attend", "probe"]
+    call: Literal["stream", "more", "end", "detail", "refresh", "attend", "probe", "pulse"]
     """`more` and `end` take the id of a stream: room for one update more, and no more of them."""
     ref: RowRef | None = None
     source: str | None = None
@@ -178,7 +178,7 @@ class _Viewer:
                 self._streams[call.id][1].release()
             case "end" if call.id in self._streams:
                 self._streams.pop(call.id)[0].cancel()
-            case "detail" | "refresh" | "attend" | "probe":
+            case "detail" | "refresh" | "attend" | "probe" | "pulse":
                 task = asyncio.create_task(self._answer(call))
                 self._answers.add(task)
                 task.add_done_callback(self._answers.discard)

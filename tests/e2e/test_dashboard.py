@@ -119,6 +119,43 @@ def test_a_clash_of_keys_is_one_line(home: dict[str, str], tmp_path: Path) -> No
         assert b"Traceback" not in terminal.output
 
 
+def test_the_demo_ends_with_its_world_and_says_why(home: dict[str, str]) -> None:
+    with Terminal([COMMAND, "demo"], env=home) as terminal:
+        terminal.wait_for(*LIVE)
+        folder = demo_home(home)
+        [registry] = [pid for pid, line in processes_naming(folder).items() if "registry_server" in line]
+        os.kill(registry, signal.SIGKILL)
+        assert terminal.wait_end() == 1
+        assert b"MLflow's server ended" in terminal.output.rpartition(LEAVE_SCREEN)[2]
+    wait_until_gone(folder)
+
+
+def test_the_demo_leaves_nothing_in_the_home_folder(home: dict[str, str]) -> None:
+    with Terminal([COMMAND, "demo"], env=home) as terminal:
+        terminal.wait_for(*LIVE)
+        terminal.send("q")
+        assert terminal.wait_end() == 0
+    root = Path(home["HOME"]).parent
+    assert [str(path) for path in root.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--attach", "/nowhere.sock"], 1, b"no engine listens at /nowhere.sock"),
+        (["--theme", "nonsense"], 2, b"no such theme; there are: daylight, midnight"),
+        (["--config", "/nowhere.toml"], 2, b"/nowhere.toml: no such file"),
+    ],
+)
+def test_a_start_that_cannot_succeed_is_one_line(
+    home: dict[str, str], arguments: list[str], code: int, message: bytes
+) -> None:
+    with Terminal([COMMAND, *arguments], env=home, columns=200) as terminal:
+        assert terminal.wait_end() == code
+        assert message in terminal.output.rpartition(LEAVE_SCREEN)[2]
+        assert b"Traceback" not in terminal.output
+
+
 def test_two_dashboards_share_one_engine(at_world: dict[str, str], tmp_path: Path) -> None:
     import subprocess
 

@@ -4,6 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from mlops_tui.demo import TOKEN_ENV, Addresses
 from mlops_tui.export.document import SnapshotDocument
 from tests.e2e.conftest import COMMAND
@@ -100,7 +102,8 @@ def test_doctor_names_the_next_step(at_world: dict[str, str], home: dict[str, st
     assert result.stdout.count("off") >= 3
 
 
-def test_kubectl_and_mlflow_see_the_same_world(world: Addresses, at_world: dict[str, str]) -> None:
+@pytest.mark.tool("kubectl")
+def test_kubectl_sees_the_same_deployments(world: Addresses, at_world: dict[str, str]) -> None:
     listed = subprocess.run(
         ["kubectl", "--kubeconfig", world["kubeconfig"], "get", "deployments", "-A", "-o", "json"],
         capture_output=True,

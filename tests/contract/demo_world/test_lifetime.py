@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlops_tui import demo
+from tests.support.processes import processes_naming
 
 PATIENCE = 20.0
 """Seconds: a machine that is busy with other things must not fail a test."""
@@ -31,10 +32,9 @@ def wait_for(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def processes_of(home: Path) -> list[str]:
-    """Return the command lines that name the world's folder."""
-    listing = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
-    return [line for line in listing.stdout.splitlines() if f"--home {home}" in line]
+def processes_of(home: Path) -> dict[int, str]:
+    """Return the command lines, by process id, that name the world's folder."""
+    return processes_naming(f"--home {home}")
 
 
 def ports_of(home: Path) -> list[int]:
@@ -112,8 +112,8 @@ def test_a_world_that_answers_dies_as_completely(home: Path, start: Start) -> No
 def test_without_mlflow_there_is_no_world_and_it_says_so(home: Path, start: Start) -> None:
     world = start(home)
     ports = known(home)
-    (line,) = [line for line in processes_of(home) if "registry_server" in line]
-    os.kill(int(line.split()[0]), signal.SIGKILL)
+    (registry,) = [process for process, line in processes_of(home).items() if "registry_server" in line]
+    os.kill(registry, signal.SIGKILL)
     with pytest.raises(demo.WorldFailed, match=r"MLflow's server ended with exit code -9"):
         demo.wait_until_ready(world)
     assert world.wait(PATIENCE) == 1

@@ -216,6 +216,30 @@ async def test_a_killed_engine_comes_back_while_the_viewer_keeps_its_rows() -> N
     assert [child.poll() is not None for child in children] == [True, True]
 
 
+async def test_an_engine_that_hangs_is_told_from_one_that_has_nothing_to_say() -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        children.append(start_engine_process("3")())
+        return children[-1]
+
+    engine = RemoteEngine(child_connector(start), pulse=0.5)
+    engine.start()
+    viewer = Viewer(engine)
+    await viewer.until_complete()
+    await asyncio.sleep(1.5)
+    assert len(children) == 1
+    os.kill(children[0].pid, signal.SIGSTOP)
+    await viewer.until(lambda v: v.states["scripted"].status is SourceStatus.STALE)
+    assert "has not answered for 0.5 s" in viewer.states["scripted"].error
+    viewer.complete.clear()
+    await viewer.until_complete()
+    assert viewer.states["scripted"].status is SourceStatus.LIVE
+    await viewer.end()
+    await engine.close()
+    assert [child.poll() is not None for child in children] == [True, True]
+
+
 async def test_calls_of_a_dying_engine_fail_instead_of_waiting() -> None:
     children: list[subprocess.Popen[bytes]] = []
 

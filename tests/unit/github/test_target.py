@@ -12,6 +12,8 @@ from mlops_tui.sources.github import GitHubSource, GitHubTarget
 from mlops_tui.sources.github.target import find_repositories, find_token, parse_remote
 from tests.support.clock import ManualClock
 
+pytestmark = pytest.mark.tool("git")
+
 VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
 
@@ -60,6 +62,78 @@ def test_an_enterprise_server_has_variables_of_its_own(tmp_path: Path, monkeypat
     assert find_token(make(tmp_path, "https://github.example.com/api/v3")).secret == "enterprise"
     assert find_token(make(tmp_path)).secret == "public"
     assert find_token(make(tmp_path, "https://api.acme.ghe.com")).secret == "public"
+
+
+PUBLIC_ONLY = ("GITHUB_TOKEN", "GH_TOKEN")
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://github.example.com/api/v3",
+        "https://api.github.com.example.com",
+        "https://github.com@example.com",
+        "https://example.com/github.com",
+        "https://example.com#.ghe.com",
+        "https://example-ghe.com",
+        "https://raw.github.com",
+        "http://127.0.0.1:8080",
+    ],
+)
+@pytest.mark.parametrize("name", PUBLIC_ONLY)
+def test_the_variables_for_github_com_are_for_no_other_host(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_url: str, name: str
+) -> None:
+    # In a Codespace, gh itself gives GITHUB_TOKEN to every host.
+    write_gh(bare, 'echo "$GITHUB_TOKEN$GH_TOKEN"')
+    monkeypatch.setenv("CODESPACES", "true")
+    monkeypatch.setenv(name, "ghp_public")
+    with pytest.raises(Unauthenticated, match=rf"{name} is for github\.com and \*\.ghe\.com alone") as raised:
+        find_token(make(tmp_path, base_url))
+    assert "GH_ENTERPRISE_TOKEN" in raised.value.hint
+    assert "token_env" in raised.value.hint
+    assert "ghp_public" not in raised.value.message + raised.value.hint
+    monkeypatch.setenv("GITHUB_ENTERPRISE_TOKEN", "theirs")
+    assert find_token(make(tmp_path, base_url)).secret == "theirs"
+
+
+def test_gh_is_not_asked_for_a_host_that_it_takes_for_github_com(bare: Path, tmp_path: Path) -> None:
+    write_gh(bare, "echo gho_public")
+    with pytest.raises(NotConfigured, match=r"no token for raw\.github\.com"):
+        find_token(make(tmp_path, "https://raw.github.com"))
+    assert find_token(make(tmp_path, "https://API.GitHub.com")).secret == "gho_public"
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://api.github.com",
+        "http://acme.ghe.com",
+        "http://github.example.com/api/v3",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://127.0.0.1@example.com",
+        "http://128.0.0.1",
+        "http://0.0.0.0",
+        "http://[::2]",
+    ],
+)
+def test_no_token_goes_over_plain_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_url: str) -> None:
+    for name in (*VARIABLES, "MY_TOKEN"):
+        monkeypatch.setenv(name, "ghp_x")
+    for token_env in (None, "MY_TOKEN"):
+        with pytest.raises(NotConfigured, match="base_url is plain http") as raised:
+            find_token(make(tmp_path, base_url, token_env))
+        assert "https://" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://127.0.0.1:80", "http://127.8.9.10", "http://[::1]:80", "http://LocalHost"]
+)
+def test_the_loopback_needs_no_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_url: str) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("MY_TOKEN", "mine")
+    assert find_token(make(tmp_path, base_url, "MY_TOKEN")).secret == "mine"
 
 
 def test_gh_is_asked_for_the_host(bare: Path, tmp_path: Path) -> None:
@@ -169,7 +243,18 @@ def test_hosts(tmp_path: Path, base_url: str | None, host: str) -> None:
     assert make(tmp_path, base_url).host == host
 
 
-@pytest.mark.parametrize("base_url", ["github.example.com", "ftp://x/api/v3", "https://[", "https://h:port/", "x" * 3])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "github.example.com",
+        "ftp://x/api/v3",
+        "https://[",
+        "https://h:port/",
+        "https://a b/",
+        r"https://example.com\@github.com",
+        "x" * 3,
+    ],
+)
 async def test_an_address_that_is_none_is_a_matter_of_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_url: str
 ) -> None:
