@@ -4,7 +4,7 @@ import json
 
 import click
 
-from mlops_tui.cli.options import config_option, reports_errors, settings_of
+from mlops_tui.cli.options import config_option, reports_errors, say, settings_of
 from mlops_tui.config.keymap import ACTIONS, read_keymap
 from mlops_tui.config.paths import find_config, log_file, user_config
 from mlops_tui.config.settings import Settings, nearest
@@ -35,8 +35,13 @@ def path(config: str | None) -> None:
 @config_option
 @reports_errors
 def check(config: str | None) -> None:
-    """Read the configuration and report what is wrong with it."""
-    settings, found = settings_of(config)
+    """Read the configuration and report everything that is wrong with it."""
+    try:
+        settings, found = settings_of(config)
+    except ConfigError as error:
+        for line in error.others:
+            say(line)
+        raise
     read_keymap(settings.ui.keys)
     _check_theme(settings.ui.theme)
     kubernetes_targets(settings, chosen_environments(settings, ()), found)

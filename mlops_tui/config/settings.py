@@ -9,11 +9,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from mlops_tui.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Section(BaseModel):
@@ -198,29 +201,26 @@ def parse_settings(data: Mapping[str, Any], name: str) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{name}: {_describe(error)}") from None
+        # Unknown keys first: one is often the reason that a required one is missing.
+        found = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
+        lines = [f"{name}: {_describe(problem)}" for problem in found]
+        more = f" (and {len(lines) - 1} more: mlops-tui config check)" if len(lines) > 1 else ""
+        raise ConfigError(lines[0] + more, others=lines[1:]) from None
 
 
-def _describe(error: ValidationError) -> str:
-    # An unknown key first: it is often the reason that a required one is missing.
-    errors = sorted(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
-    first = errors[0]
-    location = [str(part) for part in first["loc"]]
+def _describe(problem: "ErrorDetails") -> str:
+    location = [str(part) for part in problem["loc"]]
     key = ".".join(f'"{part}"' if "." in part or " " in part else part for part in location)
-    more = error.error_count() - 1
-    rest = f" (and {more} more)" if more else ""
-    if first["type"] == "extra_forbidden":
+    if problem["type"] == "extra_forbidden":
         near = nearest(location[-1], _keys_at(location[:-1]))
-        return f"unknown key {key}{f'; did you mean {near}?' if near else ''}{rest}"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        return f"unknown key {key}{f'; did you mean {near}?' if near else ''}"
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     message = message.replace("a valid tuple", "a list").replace("a valid dictionary", "a table")
-    if first["type"] == "missing":
-        return f"{key} is missing{rest}"
-    given = first["input"]
-    shown = (
-        f", not {given!r}" if isinstance(given, str | int | float | bool) and "value_error" not in first["type"] else ""
-    )
-    return f"{key}: {'must be ' if shown else ''}{message}{shown}{rest}"
+    given = problem["input"]
+    plain = isinstance(given, str | int | float | bool) and problem["type"] != "value_error"
+    return f"{key}: must be {message}, not {given!r}" if plain else f"{key}: {message}"
 
 
 def nearest(word: str, known: list[str]) -> str:

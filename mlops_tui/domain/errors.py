@@ -13,6 +13,7 @@
 A message says what happened, and to what; `hint` says what to do next. Neither ever holds a secret.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from mlops_tui.domain.text import clean_line
@@ -34,9 +35,17 @@ class MlopsTuiError(Exception):
 
 
 class ConfigError(MlopsTuiError):
-    """A configuration file, environment variable or option is wrong."""
+    """A configuration file, environment variable or option is wrong.
+
+    Attributes:
+        others: What else is wrong with the same file, a line each.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, hint: str = "", *, others: Iterable[str] = ()) -> None:
+        super().__init__(message, hint)
+        self.others = tuple(clean_line(line) for line in others)
 
 
 class EngineError(MlopsTuiError):

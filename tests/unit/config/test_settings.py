@@ -174,6 +174,14 @@ def test_check_finds_what_the_dashboard_would_refuse(tmp_path: Path) -> None:
         assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
 
 
+def test_check_names_every_mistake(tmp_path: Path) -> None:
+    path = write(tmp_path, "zzz = 1\n[gihub]\n[github]\nruns = 0")
+    result = CliRunner().invoke(cli, ["config", "check", "--config", str(path)])
+    assert result.exit_code == 2
+    for text in ("unknown key zzz", "did you mean github?", "github.runs: must be greater"):
+        assert result.stderr.count(text) == 1
+
+
 def test_a_relative_kubeconfig_is_beside_the_file_that_names_it(tmp_path: Path) -> None:
     path = write(tmp_path, "kubernetes.kubeconfig = 'kube.yaml'")
     settings = load_settings(path)
