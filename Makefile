@@ -14,7 +14,8 @@ help: ## Say what there is
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'mlops-tui needs Python 3.11 or newer on the PATH' >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo 'Installing into $(VENV), once; this takes a minute or two.'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 demo: $(VENV)/.installed ## The dashboard on an embedded world

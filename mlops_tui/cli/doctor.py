@@ -16,7 +16,7 @@ _WORDS = {
     SourceStatus.OFF: ("–", "off", None),
 }
 _UNREACHABLE = ("✖", "unreachable", "red")
-_ALLOWED = {True: ("✔", "green"), False: ("✖", "red"), None: ("?", "yellow")}
+_ALLOWED: dict[bool | None, tuple[str, str | None]] = {True: ("✔", "green"), False: ("✖", "red"), None: ("?", "yellow")}
 
 
 @click.command()
@@ -87,4 +87,6 @@ def describe_probe(probe: Probe) -> list[str]:
 def _describe_permission(permission: Permission) -> str:
     glyph, colour = _ALLOWED[permission.allowed]
     note = f"  → {permission.hint}" if permission.hint and permission.allowed is not True else ""
+    if not permission.to_read and permission.allowed is False:
+        glyph, colour, note = "–", None, "  not allowed; only needed to change it"
     return f"  {click.style(glyph, fg=colour)} {permission.name:<28} {permission.scope}{note}".rstrip()

@@ -73,7 +73,8 @@ class GitHubSettings(Section):
     base_url: str | None = None
     """The API's address; `https://api.github.com` where unset, `https://HOST/api/v3` for GitHub Enterprise Server."""
     token_env: str | None = None
-    """The environment variable that holds the token; `GITHUB_TOKEN`, `GH_TOKEN`, then `gh auth token` where unset."""
+    """The variable that holds the token; where unset `GITHUB_TOKEN` or `GH_TOKEN` for github.com, `GH_ENTERPRISE_TOKEN`
+    or `GITHUB_ENTERPRISE_TOKEN` for another host, then `gh auth token`."""
     runs: Annotated[int, Field(ge=1, le=1000)] = 100
     """How many of the newest workflow runs to show of each repository."""
 

@@ -14,6 +14,9 @@ DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 ROLLED_OUT = "NewReplicaSetAvailable"
 """The Progressing condition's reason from the end of a rollout to the start of the next."""
 
+CREATE_FAILED = "FailedCreate"
+"""The ReplicaFailure condition's reason while a quota, an admission webhook or a missing account refuses pods."""
+
 
 class RolloutPhase(StrEnum):
     """Where a rollout is, by the rules of `kubectl rollout status`."""
@@ -106,23 +109,27 @@ def _progress_reason(conditions: Iterable[Mapping[str, Any]]) -> str:
 def judge_rollout(
     phase: RolloutPhase, *, paused: bool, desired: int, ready: int, available: int, conditions: Sequence[Condition]
 ) -> RolloutVerdict:
-    """Return how a rollout in `phase` is shown, and why it wants attention."""
+    """Return how a rollout in `phase` is shown, and why it wants attention: a narrow column shows the first words."""
+    ratio = f"{ready}/{desired}"
     failure = next((found for found in conditions if found.type == "ReplicaFailure" and found.status == "True"), None)
     if phase is RolloutPhase.FAILED:
-        cause = failure.reason or failure.message if failure else DEADLINE_EXCEEDED
-        return RolloutVerdict(Mark.BAD, Attention.BAD, f"rollout stuck: {cause}, {ready}/{desired} ready")
+        cause = _cause(failure) if failure else "progress deadline exceeded"
+        return RolloutVerdict(Mark.BAD, Attention.BAD, f"stuck {ratio}: {cause}")
     if paused:
-        return RolloutVerdict(Mark.PAUSED, Attention.WARN, "rollout paused")
+        return RolloutVerdict(Mark.PAUSED, Attention.WARN, "paused")
     if phase is RolloutPhase.COMPLETE:
         if desired == 0:
             return RolloutVerdict(Mark.OK, Attention.INFO, "scaled to zero")
         return RolloutVerdict(Mark.OK, Attention.OK, "")
     if failure:
-        cause = failure.reason or failure.message
-        return RolloutVerdict(Mark.WARN, Attention.WARN, f"pods cannot be created: {cause}, {ready}/{desired} ready")
+        return RolloutVerdict(Mark.WARN, Attention.WARN, f"blocked {ratio}: {_cause(failure)}")
     progress = next((found.reason for found in conditions if found.type == "Progressing"), "")
     if phase is RolloutPhase.WAITING and progress == ROLLED_OUT:
         # The rollout was complete before, so these pods were lost, or are being added: nothing is rolling.
         attention = Attention.WARN if available else Attention.BAD
         return RolloutVerdict(Mark.BAD, attention, f"{available}/{desired} available")
-    return RolloutVerdict(Mark.RUNNING, Attention.INFO, f"{phase}, {ready}/{desired} ready")
+    return RolloutVerdict(Mark.RUNNING, Attention.INFO, f"{phase} {ratio}")
+
+
+def _cause(failure: Condition) -> str:
+    return "pods cannot be created" if failure.reason == CREATE_FAILED else failure.reason or failure.message

@@ -45,11 +45,13 @@ class Permission(Frozen):
 
     Attributes:
         allowed: `None` where it cannot be known before it is tried.
+        to_read: Whether it is needed to see what the board shows; the rest is for changing something.
     """
 
     name: Line
     scope: Line = ""
     allowed: bool | None = None
+    to_read: bool = True
     hint: Line = ""
 
 

@@ -161,9 +161,11 @@ def kubernetes_targets(
 
 
 def _beside(config: Path | None, kubeconfig: str | None) -> str | None:
-    if config is None or kubeconfig is None or kubeconfig.startswith("~"):
+    if config is None or kubeconfig is None:
         return kubeconfig
-    return str(config.resolve().parent / kubeconfig)
+    folder = config.resolve().parent
+    parts = (part if part.startswith("~") else str(folder / part) for part in kubeconfig.split(os.pathsep) if part)
+    return os.pathsep.join(parts)
 
 
 def _check_mixed(context: str | None, namespaces: dict[str, str]) -> bool:

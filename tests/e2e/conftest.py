@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from mlops_tui.demo import GITHUB_TOKEN, TOKEN_ENV, Addresses, start_world, stop_world, wait_until_ready
-from tests.support.judge import check_github, check_kubernetes, judging
+from tests.support.judge import Verdict, check_github, check_kubernetes, judging
 
 COMMAND = str(Path(sys.executable).with_name("mlops-tui"))
 """The installed command."""
+VERDICTS: list[Verdict] = []
+"""What the proxies before the world have seen."""
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
         [cluster] = set(re.findall(r"http://127\.0\.0\.1:\d+", kubeconfig))
         github = addresses["github_api_url"].removesuffix("/api/v3")
         with judging(github, check_github) as (hub, spoken), judging(cluster, check_kubernetes) as (plane, seen):
+            VERDICTS[:] = [spoken, seen]
             paths = {}
             for name in ("kubeconfig", "config"):
                 path = folder / Path(addresses[name]).name
@@ -54,7 +57,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
                 paths[name] = str(path)
             yield {**addresses, "github_api_url": f"{hub}/api/v3", **paths}  # type: ignore[typeddict-item]
         assert (spoken.failures, seen.failures) == ([], [])
-        assert min(spoken.exchanges, seen.exchanges) > 0
     finally:
         stop_world(process)
 

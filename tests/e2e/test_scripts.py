@@ -8,7 +8,7 @@ import pytest
 
 from mlops_tui.demo import TOKEN_ENV, Addresses
 from mlops_tui.export.document import SnapshotDocument
-from tests.e2e.conftest import COMMAND
+from tests.e2e.conftest import COMMAND, VERDICTS
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,6 +26,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 def test_a_snapshot_has_everything_and_prints_nothing_else(at_world: dict[str, str]) -> None:
     result = run(at_world, "snapshot")
     assert (result.returncode, result.stderr) == (0, "")
+    assert all(verdict.exchanges for verdict in VERDICTS), "what is not judged has not been proven"
     document = SnapshotDocument.model_validate_json(result.stdout)
     assert {state.source: state.status.value for state in document.sources} == {
         "github": "live",
@@ -75,7 +76,7 @@ def test_nothing_allowed_is_4_and_nothing_configured_is_2(at_world: dict[str, st
     text = Path(at_world["MLOPS_TUI_CONFIG"]).read_text()
     base = next(line for line in text.splitlines() if line.startswith("base_url"))
     only_github.write_text(f'[github]\n{base}\nrepositories = ["acme/fraud"]\n')
-    result = run({**home, "GITHUB_TOKEN": "revoked"}, "snapshot", "--config", str(only_github))
+    result = run({**home, "GH_ENTERPRISE_TOKEN": "revoked"}, "snapshot", "--config", str(only_github))
     assert result.returncode == 4
     result = run(home, "snapshot")
     assert result.returncode == 2

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from mlops_tui.domain.clock import Clock
-from mlops_tui.domain.errors import Denied, NotConfigured, RateLimited, SourceError, Unauthenticated, Unavailable
+from mlops_tui.domain.errors import Denied, RateLimited, SourceError, Unauthenticated, Unavailable
 from mlops_tui.domain.state import Quota
 from mlops_tui.sources.github.target import GitHubTarget, Token, find_token
 from mlops_tui.sources.imports import import_sdk
@@ -39,6 +39,10 @@ Headers = Mapping[str, str]
 
 class Unreachable(Unavailable):
     """There was no answer at all, so asking the same host for something else is no use now."""
+
+
+class QueriesSpent(RateLimited):
+    """The quota of queries is used up; that of everything else is another one."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class _Page:
 class GitHubClient:
     """One token's connection, its ETag cache and its quota. Make it with `open_client`, in the worker thread.
 
-    Every method raises `Unreachable`, `Unavailable`, `RateLimited`, `Unauthenticated` or `Denied`.
+    Every method raises `Unreachable`, `Unavailable`, `RateLimited`, `Unauthenticated` or `Denied`; a query used up its
+    own quota where that is `QueriesSpent`.
     """
 
     host: str
@@ -174,7 +179,11 @@ class GitHubClient:
     def _refusal(self, status: int, headers: Headers, message: str) -> SourceError:
         said = f": {message}" if message else ""
         if status == 401:
-            hint = f"renew the token in {self.origin}" if self.origin[0] == "$" else f"gh auth login -h {self.host}"
+            hint = (
+                f"put a new token into {self.origin} and start again"
+                if self.origin[0] == "$"
+                else f"gh auth login -h {self.host}"
+            )
             return Unauthenticated(f"{self.host} does not accept the token from {self.origin}{said}", hint)
         if status == 429 or (status == 403 and _is_limit(headers, message)):
             return self._rate_limit(headers, message or "GitHub asks us to wait")
@@ -192,14 +201,13 @@ class GitHubClient:
         return Unavailable(f"{self.host} answered {status}{said}")
 
     def _rate_limit(self, headers: Headers, message: str) -> RateLimited:
-        pause = self._retry_after(headers)
+        kind, pause = RateLimited, self._retry_after(headers)
         if pause is None and headers.get("x-ratelimit-remaining") == "0":
             reset = _timestamp(headers.get("x-ratelimit-reset"))
             pause = (reset - self.clock.now()).total_seconds() if reset else None
+            kind = QueriesSpent if headers.get("x-ratelimit-resource") == "graphql" else RateLimited
         bounded = SECONDARY_PAUSE if pause is None else min(max(pause, 1.0), LONGEST_PAUSE)
-        return RateLimited(
-            message, self.clock.now() + timedelta(seconds=bounded), "other tools may share this token's quota"
-        )
+        return kind(message, self.clock.now() + timedelta(seconds=bounded), "other tools may share this token's quota")
 
     def _retry_after(self, headers: Headers) -> float | None:
         """Return the seconds that `Retry-After` asks for, which may hold a number or a date."""
@@ -239,17 +247,9 @@ def open_client(target: GitHubTarget, clock: Clock) -> GitHubClient:
     """Sign in, which sends nothing yet; imports PyGithub and may start `gh`, so it blocks.
 
     Raises:
-        NotConfigured: There is no token, or the address is not one.
-        Unauthenticated: The token cannot be one.
+        NotConfigured: There is no token, or the address is none that a token may be sent to.
+        Unauthenticated: The token cannot be one, or is for another host.
     """
-    try:
-        parts = urlsplit(target.api)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid:
-        hint = "it is https://HOST/api/v3 for GitHub Enterprise Server"
-        raise NotConfigured("[github] base_url is not the address of an API", hint)
     token = find_token(target)
     return GitHubClient(target.host, token.origin, clock, _requester(target, token))
 

@@ -30,11 +30,18 @@ def refused(info: SourceInfo, target: GitHubTarget, error: SourceError, latency:
         kind=info.kind,
         label=info.label,
         status=_status(error),
-        endpoint=target.api,
+        endpoint=_without_user(target.api),
         latency=latency,
         error=error.message,
         hint=error.hint,
     )
+
+
+def _without_user(address: str) -> str:
+    """Return an address without the user and password that somebody may have written into it."""
+    scheme, separator, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 async def probe_client(
@@ -58,7 +65,7 @@ async def probe_client(
         kind=info.kind,
         label=info.label,
         status=problems[0].status if failed else SourceStatus.LIVE,
-        endpoint=target.api,
+        endpoint=_without_user(target.api),
         identity=login,
         version=_version(headers),
         latency=latency,

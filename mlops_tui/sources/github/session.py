@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mlops_tui.domain.base import RowKind
-from mlops_tui.domain.errors import Denied, SourceError, Unavailable
+from mlops_tui.domain.errors import Denied, RateLimited, SourceError, Unavailable
 from mlops_tui.domain.pull import Checks, Mergeable, PullRow
 from mlops_tui.domain.state import Permission, Problem, Quota, SourceStatus
 from mlops_tui.domain.workflow import RunRow
-from mlops_tui.sources.github.client import GitHubClient, GraphAnswer, describe_error
+from mlops_tui.sources.github.client import GitHubClient, GraphAnswer, QueriesSpent, describe_error
 from mlops_tui.sources.github.rows import PullHead, pull_row
 
 PATIENCE = 60.0
@@ -60,6 +60,10 @@ class Repository:
     """Commits that a workflow run has changed for, which no list of pull requests tells: to be asked for."""
     failures: dict[RowKind, SourceError] = field(default_factory=dict)
     """What could not be read in the last cycle."""
+
+    def renewed(self) -> "Repository":
+        """Return it for a new session: its last rows stay until they are read anew, all else is forgotten."""
+        return Repository(self.name, dict(self.runs), dict(self.pulls))
 
     def pull_rows(self) -> dict[str, PullRow]:
         """Return the rows of its open pull requests by key."""
@@ -113,10 +117,13 @@ class Repository:
         shown = self.runs if part is RowKind.RUN else self.pulls
         if isinstance(error, Denied):
             status = SourceStatus.DENIED
+        elif isinstance(error, RateLimited):
+            status = SourceStatus.LIMITED
         else:
             status = SourceStatus.STALE if shown else SourceStatus.UNREACHABLE
         hint = f"{error.hint}: {PARTS[part]}" if status is SourceStatus.DENIED and error.hint else error.hint
-        return Problem(scope=self.name, message=error.message, hint=hint, status=status, rows=(part,))
+        until = f" until {error.until:%H:%M:%S} UTC" if isinstance(error, RateLimited) else ""
+        return Problem(scope=self.name, message=error.message + until, hint=hint, status=status, rows=(part,))
 
     def _may_read(self, part: RowKind) -> bool | None:
         error = self.failures.get(part)
@@ -144,6 +151,8 @@ class Session:
     swept_at: float | None = None
     """When all pull requests were last asked for, on the monotonic clock."""
     batch: int = BATCH
+    spent: QueriesSpent | None = None
+    """Why no query is sent until its time."""
     whole: bool = False
     """Whether a complete delta was published."""
     said: tuple[object, ...] = ()
@@ -155,12 +164,14 @@ class Session:
         if not failures or not all(error for _, error in failures):
             return None
         # One that may pass by itself comes first: it is worth trying again.
-        failures.sort(key=lambda failure: not isinstance(failure[1], Unavailable))
+        failures.sort(key=lambda failure: isinstance(failure[1], Denied))
         repository, error = failures[0]
         assert error is not None
         message = f"{repository.name}: {error.message}"
         if isinstance(error, Denied):
             return Denied(message, error.hint, missing=error.missing)
+        if isinstance(error, RateLimited):
+            return RateLimited(message, error.until, error.hint)
         retry_after = error.retry_after if isinstance(error, Unavailable) else None
         return Unavailable(message, error.hint, retry_after=retry_after)
 

@@ -17,7 +17,7 @@ from mlops_tui.domain.state import Probe, SourceKind
 from mlops_tui.domain.workflow import RunRow, quiet_superseded
 from mlops_tui.sources.base import Cadence, Delta, SourceInfo
 from mlops_tui.sources.github import details
-from mlops_tui.sources.github.client import GitHubClient, Unreachable, open_client, path_with
+from mlops_tui.sources.github.client import GitHubClient, QueriesSpent, Unreachable, open_client, path_with
 from mlops_tui.sources.github.probe import probe_client, refused
 from mlops_tui.sources.github.queries import PULL_DETAIL, PULLS
 from mlops_tui.sources.github.rows import PullHead, awaiting, environment_names, pull_heads, run_rows
@@ -62,6 +62,8 @@ class GitHubSource:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=target.source_id)
         self._opening = asyncio.Lock()
         self._session: Session | None = None
+        self._known: dict[str, Repository] = {}
+        """What the session before knew of each repository."""
         self._shown: dict[tuple[str, RowKind], dict[str, Row]] = {}
         self._closed = False
 
@@ -75,7 +77,10 @@ class GitHubSource:
 
     def forget(self) -> None:
         session, self._session = self._session, None
-        if session and not self._closed:
+        if session is None:
+            return
+        self._known = {repository.name: repository for repository in session.repositories}
+        if not self._closed:
             self._worker.submit(session.client.close)
 
     async def detail(self, ref: RowRef) -> tuple[DetailSection, ...]:
@@ -87,10 +92,12 @@ class GitHubSource:
     async def probe(self) -> Probe:
         try:
             session = await self._open()
+            names = [repository.name for repository in session.repositories]
+            return await probe_client(self.info, self._target, self._clock, partial(self._job, session.client), names)
         except SourceError as error:
             return refused(self.info, self._target, error)
-        names = [repository.name for repository in session.repositories]
-        return await probe_client(self.info, self._target, self._clock, partial(self._job, session.client), names)
+        except Exception as error:  # noqa: BLE001 - a diagnosis that fails is a diagnosis
+            return refused(self.info, self._target, Unavailable(f"internal error: {type(error).__name__}"))
 
     async def close(self) -> None:
         if self._closed:
@@ -108,8 +115,8 @@ class GitHubSource:
         sweep = session.swept_at is None or now - session.swept_at >= SWEEP
         wanted: list[Wanted] = []
         for repository in session.repositories:
-            await self._attempt(repository, RowKind.RUN, self._read_runs(session, repository))
-            self._show(publish, repository.name, RowKind.RUN, repository.runs)
+            if await self._attempt(repository, RowKind.RUN, self._read_runs(session, repository)):
+                self._show(publish, repository.name, RowKind.RUN, repository.runs)
             heads = await self._attempt(repository, RowKind.PULL, self._read_heads(session, repository))
             if heads is not None:
                 wanted += repository.wanted(heads.values(), now, everything=sweep)
@@ -135,7 +142,7 @@ class GitHubSource:
         repository.failures.pop(part, None)
         return result
 
-    async def _read_runs(self, session: Session, repository: Repository) -> None:
+    async def _read_runs(self, session: Session, repository: Repository) -> bool:
         runs: dict[str, RunRow] = {}
         project = partial(run_rows, self.info.id, repository.name)
         path: str | None = path_with(_api(repository.name, "actions/runs"), per_page=min(100, self._target.runs))
@@ -151,6 +158,7 @@ class GitHubSource:
         named = (awaiting(run, approvals.get(_attempt_of(run)) or ()) if run in waiting else run for run in newest)
         before, repository.runs = repository.runs, {run.key: run for run in named}
         repository.commits |= {run.head_sha for key, run in repository.runs.items() if before.get(key) != run}
+        return True
 
     async def _environments(self, session: Session, repository: Repository, run: RunRow) -> tuple[str, ...] | None:
         """Return the environments that a run waits for; `None` where that cannot be read now."""
@@ -186,7 +194,11 @@ class GitHubSource:
             batch = wanted[start : start + size]
             repositories = {repository.name: repository for repository, _ in batch}
             try:
-                states = await self._job(session.client, _ask_pulls, self.info.id, batch, self._clock)
+                states = await self._query_pulls(session, batch)
+            except QueriesSpent as error:
+                for repository, _ in wanted[start:]:
+                    repository.failures[RowKind.PULL] = error
+                return False
             except (Unreachable, RateLimited, Unauthenticated):
                 raise
             except SourceError as error:
@@ -199,6 +211,15 @@ class GitHubSource:
             for repository in repositories.values():
                 self._show(publish, repository.name, RowKind.PULL, repository.pull_rows())
         return complete
+
+    async def _query_pulls(self, session: Session, wanted: Sequence[Wanted]) -> list[tuple[Repository, PullState]]:
+        if session.spent and self._clock.now() < session.spent.until:
+            raise session.spent
+        try:
+            return await self._job(session.client, _ask_pulls, self.info.id, wanted, self._clock)
+        except QueriesSpent as error:
+            session.spent = error
+            raise
 
     def _show(self, publish: Publish, name: str, kind: RowKind, rows: Mapping[str, Row]) -> None:
         """Publish how the rows of one repository and kind differ from what was published before."""
@@ -222,6 +243,9 @@ class GitHubSource:
         permissions = tuple(found for repository in session.repositories for found in repository.permissions())
         said = (problems, permissions)
         news = said != session.said
+        if not session.whole:
+            names = {repository.name for repository in session.repositories}
+            self._shown = {part: rows for part, rows in self._shown.items() if part[0] in names}
         everything = () if session.whole else [row for rows in self._shown.values() for row in rows.values()]
         publish(
             Delta(
@@ -273,12 +297,14 @@ class GitHubSource:
     async def _open(self) -> Session:
         async with self._opening:
             if self._session is None:
-                self._session = await self._submit(self._sign_in)
+                client, names = await self._submit(self._sign_in)
+                repositories = (self._known.get(name, Repository(name)).renewed() for name in names)
+                self._session = Session(client, tuple(repositories))
             return self._session
 
-    def _sign_in(self) -> Session:
+    def _sign_in(self) -> tuple[GitHubClient, tuple[str, ...]]:
         names = find_repositories(self._target)
-        return Session(open_client(self._target, self._clock), tuple(Repository(name) for name in names))
+        return open_client(self._target, self._clock), names
 
     async def _job(self, client: GitHubClient, call: Callable[..., T], *arguments: object) -> T:
         """Run `call(client, …)` in the worker."""

@@ -1,5 +1,6 @@
 """Which GitHub, which repositories, and with which token: found as git and GitHub's own tools find them."""
 
+import ipaddress
 import os
 import re
 import subprocess
@@ -13,6 +14,12 @@ PUBLIC_API = "https://api.github.com"
 COMMAND_TIMEOUT = 10.0
 """Seconds for `git` and `gh`, which read a file or a keyring; more means that they wait for somebody."""
 
+_PUBLIC_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
+_ENTERPRISE_VARIABLES = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
+# Stricter than `urlsplit`: what some parsers take for the end of a host must not be part of it.
+_ADDRESS = re.compile(
+    r"https?://(?:[^@/?#\\\s]*@)?(?:[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:[/?#]\S*)?", re.IGNORECASE
+)
 _SCP_FORM = re.compile(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _REPOSITORIES_HINT = 'name them in mlops-tui.toml: [github] repositories = ["owner/name"]'
@@ -50,7 +57,13 @@ class GitHubTarget:
             netloc = urlsplit(self.api).netloc
         except ValueError:
             return self.api
-        return netloc.rpartition("@")[2].removeprefix("api.") or self.api
+        return netloc.rpartition("@")[2].lower().removeprefix("api.") or self.api
+
+    @property
+    def is_public(self) -> bool:
+        """Whether this is GitHub's own service, which the usual tokens are for: github.com, or a tenant of ghe.com."""
+        name = urlsplit(self.api).hostname or ""
+        return name in ("github.com", "api.github.com") or name.endswith(".ghe.com")
 
 
 @dataclass(frozen=True)
@@ -62,17 +75,48 @@ class Token:
 
 
 def find_token(target: GitHubTarget) -> Token:
-    """Look for the token: a process may be started, so this may block for `COMMAND_TIMEOUT`.
+    """Look for a token that may be sent to the target: a process may be started, so this may block for
+    `COMMAND_TIMEOUT`.
 
     Raises:
-        NotConfigured: There is none.
-        Unauthenticated: There is one that cannot be a token.
+        NotConfigured: There is none, or the address is none that a token may be sent to.
+        Unauthenticated: There is one that cannot be a token, or is for another host.
     """
+    _check_address(target.api)
     token = _named_token(target) if target.token_env else _usual_token(target)
     # A header with such characters is refused by the HTTP library in an error that shows the header.
     if not re.fullmatch(r"[!-~]+", token.secret):
         raise Unauthenticated(f"{token.origin} holds characters that no token has", "copy the token again")
     return token
+
+
+def _check_address(api: str) -> None:
+    """Raise `NotConfigured` if this is no address of an API, or one on the way to which a token can be read."""
+    try:
+        parts = urlsplit(api)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or port == 0 or not _ADDRESS.fullmatch(api):
+        hint = "it is https://HOST/api/v3 for GitHub Enterprise Server"
+        raise NotConfigured("[github] base_url is not the address of an API", hint)
+    if parts.scheme == "https":
+        return
+    if not _is_loopback(host):
+        hint = f"give it as https://{host}…: no token is sent where everybody on the way can read it"
+        raise NotConfigured(f"[github] base_url is plain http to {host}", hint)
+    from requests.utils import get_environ_proxies, select_proxy
+
+    if select_proxy(api, get_environ_proxies(api)):
+        hint = f"set NO_PROXY={host}: no token is sent where everybody on the way can read it"
+        raise NotConfigured(f"a proxy stands before {host}, which is asked in plain http", hint)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _named_token(target: GitHubTarget) -> Token:
@@ -86,16 +130,24 @@ def _named_token(target: GitHubTarget) -> Token:
 
 
 def _usual_token(target: GitHubTarget) -> Token:
-    names = ["GITHUB_TOKEN", "GH_TOKEN"]
-    if target.host != "github.com" and not target.host.endswith(".ghe.com"):
-        names = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", *names]
-    for name in names:
+    """Return the token that `gh` would use, but for its exceptions.
+
+    In a Codespace, `gh` gives `GITHUB_TOKEN` to every host, and it takes every host below github.com for github.com.
+    """
+    for name in _PUBLIC_VARIABLES if target.is_public else _ENTERPRISE_VARIABLES:
         if secret := os.environ.get(name, "").strip():
             return Token(f"${name}", secret)
-    secret = _output("gh", "auth", "token", "--hostname", target.host, cwd=target.working_directory)
-    if not secret:
-        raise NotConfigured(f"no token for {target.host}", f"set GITHUB_TOKEN, or run: gh auth login -h {target.host}")
-    return Token("gh auth token", secret)
+    if target.is_public or not target.host.partition(":")[0].endswith(".github.com"):
+        secret = _output("gh", "auth", "token", "--hostname", target.host, cwd=target.working_directory)
+        if secret:
+            return Token("gh auth token", secret)
+    login = f"run: gh auth login -h {target.host}"
+    if target.is_public:
+        raise NotConfigured(f"no token for {target.host}", f"set GITHUB_TOKEN, or {login}")
+    hint = f"set GH_ENTERPRISE_TOKEN, or name a variable in [github] token_env, or {login}"
+    if others := [name for name in _PUBLIC_VARIABLES if os.environ.get(name, "").strip()]:
+        raise Unauthenticated(f"no token for {target.host}: {others[0]} is for github.com and *.ghe.com alone", hint)
+    raise NotConfigured(f"no token for {target.host}", hint)
 
 
 def find_repositories(target: GitHubTarget) -> tuple[str, ...]:
@@ -140,6 +192,7 @@ def parse_remote(remote: str) -> tuple[str, str]:
 
 def _output(*command: str, cwd: Path) -> str:
     """Return the first line that a command prints; empty if it is missing, fails or waits for somebody."""
+    environment = {name: value for name, value in os.environ.items() if name not in _PUBLIC_VARIABLES}
     try:
         done = subprocess.run(
             command,
@@ -148,7 +201,7 @@ def _output(*command: str, cwd: Path) -> str:
             capture_output=True,
             timeout=COMMAND_TIMEOUT,
             check=False,
-            env={**os.environ, "GH_PROMPT_DISABLED": "1", "GIT_TERMINAL_PROMPT": "0"},
+            env={**environment, "GH_PROMPT_DISABLED": "1", "GIT_TERMINAL_PROMPT": "0"},
         )
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -76,17 +76,14 @@ def read_access(target: KubernetesTarget) -> Access:
 
 def _files(named: str | None) -> list[Path]:
     """Return the kubeconfig files that are there; an empty list where none is and none was named."""
-    if named:
-        path = Path(named).expanduser()
-        if not path.is_file():
-            raise Unavailable(f"kubeconfig {path}: no such file", "see kubeconfig in [kubernetes]")
-        return [path]
-    listed = os.environ.get("KUBECONFIG", "")
+    listed, hint = named or "", "see kubeconfig in [kubernetes]"
+    if not listed:
+        listed, hint = os.environ.get("KUBECONFIG", ""), "see the environment variable KUBECONFIG"
     if listed:
-        paths = [Path(part).expanduser() for part in listed.split(os.pathsep) if part]
-        if not any(path.is_file() for path in paths):
-            raise Unavailable(f"kubeconfig {listed}: no such file", "see the environment variable KUBECONFIG")
-        return [path for path in paths if path.is_file()]
+        files = [path for part in listed.split(os.pathsep) if part and (path := Path(part).expanduser()).is_file()]
+        if not files:
+            raise Unavailable(f"kubeconfig {listed}: no such file", hint)
+        return files
     default = Path.home() / ".kube" / "config"
     return [default] if default.is_file() else []
 

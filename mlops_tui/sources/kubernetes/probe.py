@@ -12,6 +12,7 @@ from mlops_tui.domain.state import Permission, Probe, Problem, SourceStatus
 from mlops_tui.sources.base import SourceInfo
 from mlops_tui.sources.kubernetes.connection import Connection
 from mlops_tui.sources.kubernetes.kubeconfig import Access
+from mlops_tui.sources.kubernetes.namespaces import absence_of, scope_of
 from mlops_tui.sources.kubernetes.target import ALL_NAMESPACES
 from mlops_tui.sources.kubernetes.transport import Gone, Missing
 
@@ -76,14 +77,18 @@ async def _permission_facts(connection: Connection, environments: Mapping[str, s
         if refused:
             problems.append(
                 Problem(
-                    scope=_scope(namespace),
+                    scope=scope_of(namespace),
                     message="may not " + ", ".join(found.name for found in refused),
                     hint=refused[0].hint,
                     status=SourceStatus.DENIED,
                     rows=(RowKind.ROLLOUT,),
                 )
             )
-    facts: dict[str, Any] = {"permissions": tuple(chain.from_iterable(answers)), "problems": tuple(problems)}
+    absent = await asyncio.gather(*(absence_of(connection, namespace) for namespace in environments))
+    facts: dict[str, Any] = {
+        "permissions": tuple(chain.from_iterable(answers)),
+        "problems": (*problems, *filter(None, absent)),
+    }
     if problems and len(problems) == len(environments):
         facts |= {"status": SourceStatus.DENIED, "error": problems[0].message, "hint": problems[0].hint}
     return facts
@@ -106,16 +111,13 @@ async def _permission(
         "spec": {"resourceAttributes": attributes},
     }
     name = f"{verb} {resource}{'/' if subresource else ''}{subresource}"
-    scope = _scope(namespace)
+    scope = scope_of(namespace)
+    to_read = verb in ("get", "list", "watch")
     try:
         answer = await connection.review("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
     except (Missing, Gone, Denied):
-        return Permission(name=name, scope=scope, hint="the server does not tell")
+        return Permission(name=name, scope=scope, to_read=to_read, hint="the server does not tell")
     allowed = bool((answer.get("status") or {}).get("allowed"))
     where = "--all-namespaces" if namespace == ALL_NAMESPACES else f"--namespace {namespace}"
     hint = "" if allowed else f"kubectl auth can-i {verb} {resource} {where} says the same; ask for a Role"
-    return Permission(name=name, scope=scope, allowed=allowed, hint=hint)
-
-
-def _scope(namespace: str) -> str:
-    return "all namespaces" if namespace == ALL_NAMESPACES else f"namespace {namespace}"
+    return Permission(name=name, scope=scope, allowed=allowed, to_read=to_read, hint=hint)

@@ -12,7 +12,8 @@ class KubernetesTarget:
 
     Attributes:
         source_id: The source's id on the board, and the first part of its rows' keys.
-        kubeconfig: The file; `None` looks where kubectl does, then for a pod's service account.
+        kubeconfig: The file, or several as in `$KUBECONFIG`; `None` looks where kubectl does, then for a pod's
+            service account.
         context: The context's name; `None` is the current one.
         namespaces: The environment of each namespace; `*` stands for all others. Where empty, the context's own
             namespace belongs to `environment`.

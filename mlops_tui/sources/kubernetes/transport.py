@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 10.0
 """For a whole answer, and for the first byte of a watch, whose headers an API server sends at once."""
+LONGEST_PAUSE = 3_600.0
+"""Seconds that a server may ask us to wait: a wrong number must not stop us for days."""
 KEEP_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Seconds and probes until a watch over a dead path breaks: an idle one carries no data that would show it."""
 
@@ -187,8 +189,13 @@ def failure_of(code: int, message: str, server: str, permission: str, retry_afte
     if code == 403:
         lacking = f"may not {permission}" if permission else message or "not permitted"
         return Denied(lacking, "ask for a Role that allows it", missing=permission)
-    wait = float(retry_after) if retry_after.isdigit() else None
-    return Unavailable(f"{server} answered HTTP {code}{f': {message}' if message else ''}", retry_after=wait)
+    said = f": {message}" if message else ""
+    return Unavailable(f"{server} answered HTTP {code}{said}", retry_after=_pause(retry_after.strip()))
+
+
+def _pause(seconds: str) -> float | None:
+    # API servers send whole numbers alone.
+    return min(float(seconds), LONGEST_PAUSE) if seconds.isascii() and seconds.isdigit() else None
 
 
 def _let_go(response: "aiohttp.ClientResponse") -> None:

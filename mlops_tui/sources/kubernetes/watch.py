@@ -13,6 +13,7 @@ from mlops_tui.domain.errors import Denied, SourceError, Unavailable
 from mlops_tui.domain.rollout import RolloutRow
 from mlops_tui.domain.state import Problem, SourceStatus
 from mlops_tui.sources.kubernetes.connection import Connection
+from mlops_tui.sources.kubernetes.namespaces import absence_of, scope_of
 from mlops_tui.sources.kubernetes.target import ALL_NAMESPACES
 from mlops_tui.sources.kubernetes.transport import Broken, Gone, Missing, decode, failure_of
 
@@ -108,6 +109,7 @@ class NamespaceWatch:
         self._keys: set[str] = set()
         self._version: str | None = None
         self._failures = 0
+        self._absence: Problem | None = None
         everywhere = scope == ALL_NAMESPACES
         self.where = "in all namespaces" if everywhere else f"in namespace {scope}"
         self._path = "/apis/apps/v1/deployments" if everywhere else f"/apis/apps/v1/namespaces/{scope}/deployments"
@@ -120,14 +122,14 @@ class NamespaceWatch:
     @property
     def problem(self) -> Problem | None:
         """What is wrong with this namespace while others may be well."""
-        scope = "all namespaces" if self.scope == ALL_NAMESPACES else f"namespace {self.scope}"
+        scope = scope_of(self.scope)
         rows = (RowKind.ROLLOUT,)
         if self.error is not None:
             status = SourceStatus.DENIED if isinstance(self.error, Denied) else SourceStatus.UNREACHABLE
             return Problem(scope=scope, message=self.error.message, hint=self.error.hint, status=status, rows=rows)
         if self.stage is Stage.STARTING:
             return Problem(scope=scope, message="no answer yet", status=SourceStatus.CONNECTING, rows=rows)
-        return None
+        return None if self._keys else self._absence
 
     def restart(self, *, relist: bool) -> None:
         """Begin a cycle: nothing is proven yet; with `relist`, not even what was the latest version."""
@@ -167,9 +169,12 @@ class NamespaceWatch:
     async def _follow(self) -> None:
         listed_at: float | None = None
         while True:
+            listing = self._version is None
             if self._version is None:
                 self._version = await self._list()
                 listed_at = self._clock.monotonic()
+            await self._look_for_namespace()
+            if listing:
                 self._enter(Stage.LISTED)
             try:
                 await self._stream(self._version)
@@ -179,6 +184,12 @@ class NamespaceWatch:
                     raise Unavailable("the server forgets what it has just listed (HTTP 410)") from None
             else:
                 await self._clock.sleep(RESUME_SECONDS * self._jitter.uniform(1.0, 2.0))
+
+    async def _look_for_namespace(self) -> None:
+        absence = None if self._keys else await absence_of(self._connection, self.scope)
+        if absence != self._absence:
+            self._absence = absence
+            self._ledger.changed.set()
 
     async def _list(self) -> str:
         """Read everything, and return the version that it was read at."""

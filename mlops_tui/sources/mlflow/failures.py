@@ -41,6 +41,11 @@ def to_source_error(error: Exception, place: str, status: int | None = None) -> 
     return Unavailable(f"{place}: {_sentence(error)}")
 
 
+def is_broken_connection(error: Exception) -> bool:
+    """Whether a connection ended before the answer did."""
+    return any(type(part).__name__ == "ProtocolError" for part in _chain(error))
+
+
 def from_status(status: int, place: str, sentence: str = "") -> SourceError:
     """Return the error that an HTTP status means."""
     if status == 401:

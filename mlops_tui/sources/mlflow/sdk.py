@@ -13,13 +13,13 @@ from mlops_tui.domain.text import clean_line
 from mlops_tui.sources.imports import import_sdk
 from mlops_tui.sources.mlflow.address import INSTALL_HINT, Address, check, label_of, user_of
 from mlops_tui.sources.mlflow.facts import ModelFacts, Page, RunDetail, RunFacts, VersionFacts
-from mlops_tui.sources.mlflow.failures import to_source_error
+from mlops_tui.sources.mlflow.failures import is_broken_connection, to_source_error
 
 T = TypeVar("T")
 
 ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # seconds
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the SDK's own seven take four minutes to notice a dead server
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # seconds to connect, and to wait for data: the SDK takes one for both
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would ask a silent server again, for as long
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # it would sleep in our thread for as long as a server says
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
@@ -166,7 +166,12 @@ class Registry:
 
     def _ask(self, call: Callable[[], T], uri: str) -> T:
         try:
-            return call()
+            try:
+                return call()
+            except Exception as error:
+                if not is_broken_connection(error):
+                    raise
+            return call()  # a kept connection that the server has closed meanwhile says nothing of the server
         except SourceError:
             raise
         except Exception as error:  # noqa: BLE001  the SDK lets through whatever its transports and drivers raise

@@ -6,7 +6,7 @@ tell whether anything of that happened. Aliases, tags and the deletion of a mode
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 CALLS_AT_ONCE = 2
 """A default server has one worker, which more calls would only make slow for everybody."""
+ANSWER_SECONDS = 8.0
+"""For what is small: the heads of a cycle, one version, one run. The SDK's own limit is made for a sweep's pages."""
 MODELS_SWEEP = 60.0
 """Seconds between readings of all registered models: how late an alias can be."""
 FULL_SWEEP = 600.0
@@ -55,7 +57,7 @@ class MlflowSource:
         reader = Reader(registry, mirror, self._call)
         now = self._clock.monotonic()
         # Read before everything else, so that what changes meanwhile is seen the next time.
-        heads = await reader.heads()
+        heads = await self._soon(registry, reader.heads())
         if mirror.swept_at is None or now - mirror.swept_at >= _sweep_interval(mirror):
             first = not self._rows
             await reader.sweep_models(self._show_stages(registry, publish) if first else None)
@@ -90,7 +92,7 @@ class MlflowSource:
         siblings = self._rows[name]
         row = siblings[ref.key]
         registry = await self._open()
-        facts, aliases = await self._call(lambda: registry.version(name, row.version))
+        facts, aliases = await self._soon(registry, self._call(lambda: registry.version(name, row.version)))
         newest = max(other.version for other in siblings.values())
         sections = [version_section(facts, aliases, newest)]
         if facts.run_id:
@@ -106,17 +108,19 @@ class MlflowSource:
         try:
             registry = await self._open()
             facts["endpoint"] = shown(registry.address.registry)
-            facts["identity"] = await self._call(registry.identity)
+            facts["identity"] = await asyncio.to_thread(registry.identity)
             start = self._clock.monotonic()
-            await self._call(lambda: registry.models(size=1))
+            await self._soon(registry, self._call(lambda: registry.models(size=1)))
             facts["latency"] = self._clock.monotonic() - start
             allowed["models"] = True
-            facts["version"] = await self._call(registry.server_version)
-            await self._call(registry.experiments)
+            facts["version"] = await self._soon(registry, self._call(registry.server_version))
+            await self._soon(registry, self._call(registry.experiments))
             allowed["runs"] = True
             facts["status"] = SourceStatus.LIVE
         except SourceError as error:
             facts |= {"status": _status_of(error), "error": error.message, "hint": error.hint}
+        except Exception as error:  # noqa: BLE001 - a diagnosis that fails is a diagnosis
+            facts |= {"status": SourceStatus.UNREACHABLE, "error": f"internal error: {type(error).__name__}"}
         if allowed["models"] or facts["status"] is SourceStatus.DENIED:
             facts["permissions"] = _permissions(**allowed)
         return Probe(source=self.info.id, kind=self.info.kind, label=self.info.label, **facts)
@@ -129,12 +133,21 @@ class MlflowSource:
         registry = self._registry
         if registry is None:
             address = resolve(self._target, os.environ)
-            registry = self._registry = await self._call(lambda: sdk.Registry(address))
+            registry = self._registry = await asyncio.to_thread(sdk.Registry, address)
         else:
-            await self._call(registry.check)
+            await asyncio.to_thread(registry.check)
         return registry
 
+    async def _soon(self, registry: sdk.Registry, reading: Awaitable[T]) -> T:
+        """Return what `reading` does. Raises `Unavailable` if that takes too long, and leaves its threads alone."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await reading
+        except TimeoutError:
+            raise Unavailable(f"{registry.address.label}: no answer in time") from None
+
     async def _call(self, call: Callable[[], T]) -> T:
+        """Ask the server in a worker thread; what asks none has no reason to wait for one that does."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     def _show_stages(
@@ -194,7 +207,7 @@ class MlflowSource:
     ) -> None:
         names = set(mirror.versions)
         made = await self._make_rows(registry, mirror, names)
-        identity = await self._call(registry.identity)
+        identity = await asyncio.to_thread(registry.identity)
         self._rows = made
         mirror.dirty.clear()
         mirror.is_published = True
@@ -212,7 +225,7 @@ class MlflowSource:
         self, registry: sdk.Registry, name: str, row: VersionRow, run_id: str
     ) -> list[DetailSection]:
         try:
-            run = await self._call(lambda: registry.run(run_id))
+            run = await self._soon(registry, self._call(lambda: registry.run(run_id)))
         except Unavailable as error:
             # A run can be deleted, or be on another server: that is a fact about the version, not a failure to read.
             fields = (DetailField(label="Run", value=run_id), DetailField(label="Not read", value=error.message))

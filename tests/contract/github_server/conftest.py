@@ -1,16 +1,16 @@
 """A small world behind the server, and the server on a port of its own."""
 
-import threading
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
-import uvicorn
+from anyio.from_thread import start_blocking_portal
 
 from mlops_tui.demo.github import GitHubStore, Token, create_app
 from tests.contract.github_server.world import JOBS, REPO, World
 from tests.support.clock import ManualClock
 from tests.support.github_schema import Judged
+from tests.support.serving import serving
 
 
 @pytest.fixture
@@ -82,22 +82,6 @@ async def client(judged: Judged) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def served(judged: Judged) -> Iterator[str]:
-    """The address of the server on loopback, at a port of its own."""
-    config = uvicorn.Config(judged, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    started = threading.Event()
-    original = server.startup
-
-    async def startup(sockets: list[object] | None = None) -> None:
-        await original(sockets)  # type: ignore[arg-type]
-        started.set()
-
-    server.startup = startup  # type: ignore[method-assign, assignment]
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    assert started.wait(10), "the server did not start"
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
-    assert not thread.is_alive()
+    """The address of the server on loopback, in a loop of its own: its client blocks."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(judged)) as address:
+        yield address

@@ -1,11 +1,9 @@
 """The source on the demo's server, over a socket, each exchange held against GitHub's own description."""
 
-import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from mlops_tui.demo.github import GitHubStore, JobPlan, Token, create_app
 from mlops_tui.domain.pull import PullRow
@@ -15,6 +13,7 @@ from mlops_tui.sources.base import Delta
 from mlops_tui.sources.github import GitHubSource, GitHubTarget
 from tests.support.clock import ManualClock
 from tests.support.github_schema import Judged
+from tests.support.serving import serving
 
 REPO = "acme/fraud"
 OTHER = "acme/churn"
@@ -116,26 +115,10 @@ def judged(world: World) -> Iterator[Judged]:
 
 
 @pytest.fixture
-def served(judged: Judged) -> Iterator[str]:
+async def served(judged: Judged) -> AsyncIterator[str]:
     """The server's address on loopback, at a port of its own."""
-    config = uvicorn.Config(judged, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    started = threading.Event()
-    original = server.startup
-
-    async def startup(sockets: list[object] | None = None) -> None:
-        await original(sockets)  # type: ignore[arg-type]
-        started.set()
-
-    server.startup = startup  # type: ignore[method-assign, assignment]
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert started.wait(10), "the server did not start"
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
-    assert not thread.is_alive()
+    async with serving(judged) as address:
+        yield address
 
 
 @pytest.fixture

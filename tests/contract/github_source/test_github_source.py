@@ -213,9 +213,8 @@ async def test_the_secondary_rate_limit(board: Board, world: World) -> None:
     await board.cycle()
 
 
-@pytest.mark.parametrize("resource", ["core", "graphql"])
-async def test_a_quota_that_is_used_up(board: Board, world: World, resource: str) -> None:
-    meter = world.store.meter("full", resource)
+async def test_a_quota_that_is_used_up(board: Board, world: World) -> None:
+    meter = world.store.meter("full", "core")
     meter.used = meter.limit
     with pytest.raises(RateLimited) as raised:
         await board.cycle()
@@ -224,6 +223,27 @@ async def test_a_quota_that_is_used_up(board: Board, world: World, resource: str
     deltas = await board.cycle()
     assert deltas[-1].quota is not None
     assert deltas[-1].quota.remaining > 4_900
+
+
+async def test_a_quota_of_queries_that_is_used_up(board: Board, world: World, judged: Judged) -> None:
+    await board.cycle()
+    meter = world.store.meter("full", "graphql")
+    meter.used = meter.limit
+    second = world.open_pull("second")
+    deltas = await board.cycle()
+    assert deltas[-1].problems is not None
+    assert [(p.scope, p.status, p.rows) for p in deltas[-1].problems] == [(REPO, SourceStatus.LIMITED, (RowKind.PULL,))]
+    asked = count(judged, "POST")
+    world.finish(world.run, "failure")
+    await world.clock.advance(12)
+    await board.cycle()
+    assert board.run(world.run).conclusion == "failure"
+    assert board.pull(world.pull).checks is Checks.PENDING
+    assert count(judged, "POST") == asked
+    await world.clock.advance(3_601)
+    deltas = await board.cycle()
+    assert deltas[-1].problems == ()
+    assert (board.pull(world.pull).checks, board.pull(second).title) == (Checks.FAILED, "second")
 
 
 async def test_jobs_of_a_run(board: Board, world: World) -> None:

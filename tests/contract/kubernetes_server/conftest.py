@@ -1,12 +1,10 @@
 """The servers that the cases run on: the demo's, and the real control plane where there is one."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-import uvicorn
 
 from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour, create_app
 from mlops_tui.domain.clock import SystemClock
@@ -14,6 +12,7 @@ from tests.contract.kubernetes_server.harness import Api, clients
 from tests.support.clock import settle
 from tests.support.control_plane import ControlPlane, available
 from tests.support.kubelet import Kubelet
+from tests.support.serving import serving
 
 SERVERS = ["demo_api", *(["real_api"] if available() else [])]
 START_SECONDS = 0.05
@@ -36,18 +35,12 @@ async def demo_api() -> AsyncIterator[Api]:
         ImageBehaviour("*", START_SECONDS),
     ]
     app = create_app(cluster, {"admin-token": "admin", "oncall-token": "oncall"})
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-    tasks = [asyncio.create_task(cluster.run()), asyncio.create_task(server.serve([listener]))]
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with clients(address, True, "admin-token", "oncall-token") as api:
+    controllers = asyncio.create_task(cluster.run())
+    async with serving(app) as address, clients(address, True, "admin-token", "oncall-token") as api:
         yield api
-    server.should_exit = True
-    await tasks[1]
-    tasks[0].cancel()
+    controllers.cancel()
     with suppress(asyncio.CancelledError):
-        await tasks[0]
-    listener.close()
+        await controllers
     await settle()
 
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour, create_app
 from mlops_tui.domain.clock import SystemClock
@@ -21,6 +19,7 @@ from tests.contract.kubernetes_source.schema import check
 from tests.support.clock import settle
 from tests.support.control_plane import ControlPlane, available
 from tests.support.kubelet import Kubelet
+from tests.support.serving import serving
 
 SERVERS = ["demo_server", *(["real_server"] if available() else [])]
 START_SECONDS = 0.05
@@ -58,20 +57,15 @@ async def demo_server(tmp_path: Path, _checked: None) -> AsyncIterator[Server]:
     cluster = Cluster(SystemClock())
     cluster.behaviours += [ImageBehaviour("*bad*", START_SECONDS, pull_error=True), ImageBehaviour("*", START_SECONDS)]
     app = create_app(cluster, {"admin-token": "admin", "oncall-token": "oncall"})
-    listener = socket.create_server(("127.0.0.1", 0))
-    serving = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-    tasks = [asyncio.create_task(cluster.run()), asyncio.create_task(serving.serve([listener]))]
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = Server(url, kubeconfig_of(url, tmp_path / "demo-kubeconfig"), True, "admin-token")
-    server.namespace = await server.new_namespace()
-    yield server
-    await server.aclose()
-    serving.should_exit = True
-    await tasks[1]
-    tasks[0].cancel()
+    controllers = asyncio.create_task(cluster.run())
+    async with serving(app) as url:
+        server = Server(url, kubeconfig_of(url, tmp_path / "demo-kubeconfig"), True, "admin-token")
+        server.namespace = await server.new_namespace()
+        yield server
+        await server.aclose()
+    controllers.cancel()
     with suppress(asyncio.CancelledError):
-        await tasks[0]
-    listener.close()
+        await controllers
     await settle()
 
 

@@ -68,10 +68,14 @@ class Server:
     async def new_namespace(self) -> str:
         """Make a namespace and return its name."""
         name = f"test-{next(_names)}"
+        await self.make_namespace(name)
+        return name
+
+    async def make_namespace(self, name: str) -> None:
+        """Make a namespace."""
         await self.send(
             "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         )
-        return name
 
     def path(self, name: str = "", namespace: str = "") -> str:
         """Return the path of a Deployment, or of all."""

@@ -327,6 +327,39 @@ async def test_changes_that_come_together_are_one_delta(tmp_path: Path) -> None:
     assert len(watcher.deltas) - before <= 2
 
 
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_an_empty_list_whose_namespace_cannot_be_looked_up(tmp_path: Path, status: int) -> None:
+    async def script(request: Exchange) -> None:
+        if request.path.startswith("/api/v1/namespaces"):
+            code = 403 if request.path == "/api/v1/namespaces" else status
+            await request.answer(code, {"kind": "Status", "apiVersion": "v1", "code": code, "message": "no"})
+        elif request.is_watch:
+            await idle(request)
+        else:
+            await request.items()
+
+    async with FaultyServer(script, tmp_path) as server, Watcher(server.source()) as watcher:
+        await watcher.until(lambda: any(delta.streaming for delta in watcher.deltas))
+    problems = watcher.deltas[0].problems
+    assert problems is not None
+    # Only one who may not list namespaces is given no names.
+    expected = [("namespace ml does not exist", "check namespaces in [environments]")] if status == 404 else []
+    assert [(problem.message, problem.hint) for problem in problems] == expected
+    assert len([request for request in server.requests if request.path == "/api/v1/namespaces/ml"]) == 1
+
+
+async def test_a_server_that_asks_for_years_is_asked_after_an_hour(tmp_path: Path) -> None:
+    async def script(request: Exchange) -> None:
+        await request.answer(503, "later", Retry_After="99999999999999999999")
+
+    async with FaultyServer(script, tmp_path) as server:
+        subject = server.source()
+        error = await failure(subject)
+        await subject.close()
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == 3600
+
+
 async def test_a_port_where_nobody_listens(tmp_path: Path) -> None:
     async with FaultyServer(idle, tmp_path) as server:
         subject = server.source()

@@ -86,3 +86,12 @@ async def test_who_may_list_and_not_watch_is_shown_the_list(real_server: Server,
         [f"kubernetes/{real_server.namespace}/fraud-api"]
     ]
     assert published[0].complete
+
+
+async def test_who_may_not_read_namespaces_is_told_of_none_that_is_missing(real_server: Server, tmp_path: Path) -> None:
+    config = await service_account(real_server, tmp_path, ["get", "list", "watch"])
+    async with Watcher(source_of(config, real_server.namespace)) as watcher:
+        await watcher.until(lambda: any(delta.streaming for delta in watcher.deltas))
+        probe = await watcher.source.probe()
+    assert watcher.deltas[0].problems == ()
+    assert probe.problems == ()

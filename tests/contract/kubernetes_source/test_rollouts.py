@@ -7,6 +7,7 @@ import pytest
 
 from mlops_tui.domain.base import Attention, DetailSection, Mark, RowKind, RowRef
 from mlops_tui.domain.rollout import RolloutPhase
+from mlops_tui.domain.state import SourceStatus
 from mlops_tui.sources.kubernetes import watch
 from mlops_tui.sources.kubernetes.connection import Connection, Query
 from tests.contract.kubernetes_source.harness import Server, Watcher
@@ -31,6 +32,7 @@ async def test_the_first_delta_is_the_whole_and_the_watch_follows(server: Server
     assert row.updated_at >= row.created_at
 
 
+@pytest.mark.tool("kubectl")
 async def test_a_rollout_runs_and_completes(server: Server) -> None:
     async with Watcher(server.source()) as watcher:
         await server.create("fraud-api", replicas=3)
@@ -40,15 +42,17 @@ async def test_a_rollout_runs_and_completes(server: Server) -> None:
     assert (row.mark, row.attention, row.reason) == (Mark.OK, Attention.OK, "")
 
 
+@pytest.mark.tool("kubectl")
 async def test_a_rollout_whose_image_cannot_be_pulled_waits(server: Server) -> None:
     await server.create("fraud-api", image="registry/fraud:bad-1", replicas=3)
     async with Watcher(server.source()) as watcher:
         row = await watcher.row("fraud-api", lambda row: row.phase is RolloutPhase.WAITING)
     assert row.message == await server.kubectl_status("fraud-api")
     assert row.message.endswith("0 of 3 updated replicas are available...")
-    assert (row.mark, row.attention, row.reason) == (Mark.RUNNING, Attention.INFO, "waiting, 0/3 ready")
+    assert (row.mark, row.attention, row.reason) == (Mark.RUNNING, Attention.INFO, "waiting 0/3")
 
 
+@pytest.mark.tool("kubectl")
 async def test_a_rollout_that_stalls_has_failed(server: Server) -> None:
     await server.create("fraud-api", image="registry/fraud:v1", progressDeadlineSeconds=2)
     async with Watcher(server.source()) as watcher:
@@ -58,9 +62,10 @@ async def test_a_rollout_that_stalls_has_failed(server: Server) -> None:
     assert row.message == await server.kubectl_status("fraud-api")
     assert row.message == 'deployment "fraud-api" exceeded its progress deadline'
     assert (row.mark, row.attention) == (Mark.BAD, Attention.BAD)
-    assert row.reason == "rollout stuck: ProgressDeadlineExceeded, 2/2 ready"
+    assert row.reason == "stuck 2/2: progress deadline exceeded"
 
 
+@pytest.mark.tool("kubectl")
 async def test_a_paused_rollout_says_so(server: Server) -> None:
     await server.create("fraud-api")
     async with Watcher(server.source()) as watcher:
@@ -70,10 +75,11 @@ async def test_a_paused_rollout_says_so(server: Server) -> None:
         row = await watcher.row("fraud-api", lambda row: row.paused and row.phase is RolloutPhase.UPDATING)
     assert row.message == await server.kubectl_status("fraud-api")
     assert row.message.endswith("0 out of 2 new replicas have been updated...")
-    assert (row.mark, row.attention, row.reason) == (Mark.PAUSED, Attention.WARN, "rollout paused")
+    assert (row.mark, row.attention, row.reason) == (Mark.PAUSED, Attention.WARN, "paused")
     assert row.images == ("registry/fraud:v2",)
 
 
+@pytest.mark.tool("kubectl")
 async def test_scaling_to_zero_and_back(server: Server) -> None:
     await server.create("fraud-api")
     async with Watcher(server.source()) as watcher:
@@ -149,6 +155,7 @@ async def test_a_watch_that_ends_is_resumed_where_it_was(server: Server, monkeyp
         return plain(self, method, path, query, **rest)
 
     monkeypatch.setattr(Connection, "open", counting)
+    await server.create("ranker")
     async with Watcher(server.source()) as watcher:
         await watcher.until(lambda: watcher.deltas)
         await asyncio.sleep(2.5)  # the first watch has ended, the second may not have begun
@@ -196,3 +203,31 @@ async def test_all_namespaces(server: Server) -> None:
         environments = {row.namespace: row.environment for row in watcher.rows.values()}
     assert environments[server.namespace] == "staging"
     assert environments[other] == "production"
+
+
+async def test_a_namespace_that_does_not_exist_is_named_until_it_does(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WATCH_SECONDS", (2, 2))
+    typo = f"{server.namespace}0"
+    async with Watcher(server.source(**{server.namespace: "production", typo: "staging"})) as watcher:
+        await watcher.until(lambda: watcher.deltas)
+        assert watcher.deltas[0].problems is not None
+        [problem] = watcher.deltas[0].problems
+        await watcher.until(lambda: any(delta.streaming for delta in watcher.deltas))
+        probe = await watcher.source.probe()
+        await server.make_namespace(typo)
+        await watcher.until(lambda: watcher.deltas[-1].problems == ())
+    assert (problem.scope, problem.status) == (f"namespace {typo}", SourceStatus.UNREACHABLE)
+    assert problem.message == f"namespace {typo} does not exist"
+    assert server.namespace in problem.hint
+    assert probe.status is SourceStatus.LIVE
+    assert probe.problems == (problem,)
+
+
+async def test_an_empty_namespace_is_no_problem(server: Server) -> None:
+    async with Watcher(server.source()) as watcher:
+        await watcher.until(lambda: any(delta.streaming for delta in watcher.deltas))
+        probe = await watcher.source.probe()
+    assert [delta.problems for delta in watcher.deltas] == [(), *[None] * (len(watcher.deltas) - 1)]
+    assert probe.problems == ()

@@ -1,6 +1,7 @@
 """What the source says of servers that are down, silent, strange or refuse."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -8,11 +9,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from mlops_tui.domain.base import RowKind, RowRef
 from mlops_tui.domain.errors import Denied, NotConfigured, SourceError, Unauthenticated, Unavailable
 from mlops_tui.domain.state import SourceStatus
 from mlops_tui.sources.mlflow import MlflowSource, MlflowTarget
-from mlops_tui.sources.mlflow.sdk import load_sdk
-from tests.support.clock import ManualClock
+from mlops_tui.sources.mlflow import source as source_module
+from mlops_tui.sources.mlflow.sdk import Registry, load_sdk
+from tests.support.clock import ManualClock, settle
 from tests.support.mlflow_server import answering, http_answer
 
 PASSWORD = "hunter2"
@@ -40,6 +43,38 @@ async def failure(source: MlflowSource) -> SourceError:
     with pytest.raises(SourceError) as caught:
         await source.cycle(lambda delta: None)
     return caught.value
+
+
+NOTHING = http_answer(200, "{}")
+BREAK = b""
+
+
+@contextlib.asynccontextmanager
+async def scripted(*answers: bytes | None) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Run a server that gives one answer after the other, then `NOTHING`; `None` is silence. Yield its requests too."""
+    left = iter(answers)
+    requests: list[bytes] = []
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                requests.append(await reader.readuntil(b"\r\n\r\n"))
+                answer = next(left, NOTHING)
+                if answer == BREAK:
+                    writer.transport.abort()
+                elif answer is not None:
+                    writer.write(answer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", requests
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await settle()
 
 
 LOGIN_PAGE = "<html><title>Sign in</title>hunter2</html>"
@@ -101,15 +136,79 @@ async def test_credentials_of_the_environment_are_used_and_never_shown(
         assert (await source.probe()).identity == "ada"
 
 
-async def test_a_silent_server_is_given_up(make: Callable[..., MlflowSource], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_server_is_given_up(make: Callable[..., MlflowSource]) -> None:
+    load_sdk()
+    async with answering(None) as uri:
+        place = uri.removeprefix("http://")
+        watched = make(uri)
+        started = time.monotonic()
+        error, probe = await asyncio.gather(failure(watched), make(uri).probe())
+        assert time.monotonic() - started < 10
+        assert isinstance(error, Unavailable)
+        assert error.message == probe.error == f"{place}: no answer in time"
+        assert probe.status is SourceStatus.UNREACHABLE
+        assert (await watched.probe()).error == error.message  # though its threads still wait
+        assert time.monotonic() - started < 20
+
+
+async def test_a_server_that_is_silent_in_the_end_is_asked_once(
+    make: Callable[..., MlflowSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
     load_sdk()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    async with answering(None) as uri:
+    async with scripted(NOTHING, NOTHING, None) as (uri, requests):
+        source = make(uri)
         started = time.monotonic()
-        error = await failure(make(uri))
-        assert isinstance(error, Unavailable)
-        assert "no answer in time" in error.message
-        assert time.monotonic() - started < 5
+        error = await failure(source)
+        assert time.monotonic() - started < 2
+    assert error.message.endswith("no answer in time")
+    assert len(requests) == 3
+
+
+async def test_a_connection_that_breaks_is_made_again_once(make: Callable[..., MlflowSource]) -> None:
+    load_sdk()
+    async with scripted(NOTHING, NOTHING, BREAK) as (uri, requests):
+        await make(uri).cycle(lambda delta: None)
+        assert len(requests) == 5  # two heads, the models twice, the versions
+    async with scripted(NOTHING, NOTHING, BREAK, BREAK) as (uri, requests):
+        assert "the connection broke" in (await failure(make(uri))).message
+        assert len(requests) == 4
+
+
+async def test_a_run_on_a_server_that_has_become_silent(
+    make: Callable[..., MlflowSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sdk()
+    monkeypatch.setattr(source_module, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    version = {"name": "fraud", "version": "1", "run_id": "r1"}
+    versions = http_answer(200, json.dumps({"model_versions": [version]}))
+    models = http_answer(200, json.dumps({"registered_models": [{"name": "fraud"}]}))
+    found = http_answer(200, json.dumps({"model_version": version}))
+    async with scripted(NOTHING, NOTHING, models, versions, NOTHING, NOTHING, found, None, None) as (uri, _):
+        source = make(uri)
+        await source.cycle(lambda delta: None)
+        ref = RowRef(kind=RowKind.VERSION, key="mlflow/fraud/1")
+        started = time.monotonic()
+        [_, run] = await source.detail(ref)
+        assert [field.label for field in run.fields] == ["Run", "Not read"]
+        assert run.fields[1].value.endswith("no answer in time")
+        with pytest.raises(Unavailable, match="no answer in time"):
+            await source.detail(ref)
+        assert time.monotonic() - started < 1.9
+
+
+async def test_a_probe_reports_whatever_happens(
+    make: Callable[..., MlflowSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Registry) -> str:
+        raise ValueError(PASSWORD)
+
+    monkeypatch.setattr(Registry, "identity", fail)
+    probe = await make("http://127.0.0.1:1").probe()
+    assert probe.status is SourceStatus.UNREACHABLE
+    assert probe.error == "internal error: ValueError"
+    assert PASSWORD not in probe.model_dump_json()
 
 
 async def test_a_cycle_can_be_cancelled_while_a_server_is_silent(

@@ -183,10 +183,10 @@ def test_check_names_every_mistake(tmp_path: Path) -> None:
 
 
 def test_a_relative_kubeconfig_is_beside_the_file_that_names_it(tmp_path: Path) -> None:
-    path = write(tmp_path, "kubernetes.kubeconfig = 'kube.yaml'")
+    path = write(tmp_path, "kubernetes.kubeconfig = 'kube.yaml:/abs:~/own'")
     settings = load_settings(path)
     [target] = kubernetes_targets(settings, chosen_environments(settings, ()), path)
-    assert target.kubeconfig == str(tmp_path / "kube.yaml")
+    assert target.kubeconfig == f"{tmp_path / 'kube.yaml'}:/abs:~/own"
 
 
 def test_each_system_is_one_target_whoever_names_it(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
         monkeypatch.delenv(name, raising=False)
     with serving(FakeGitHub(runs={REPOSITORY: [run(2), run(1)]}, pulls={REPOSITORY: [pull(7)]})) as server:
         yield server
+    assert server.failures == []
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
-"""A scripted GitHub on a loopback port: what it answers is data that a test changes, faults included."""
+"""A scripted GitHub on a loopback port: what it answers is data that a test changes, faults included.
 
+What is no fault is held against GitHub's own description, so a test's data cannot be what GitHub never says.
+"""
+
+import functools
 import hashlib
 import json
 import threading
@@ -11,7 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from graphql import GraphQLResolveInfo, execute_sync, parse
+from pydantic_core import to_json
+
+from mlops_tui.demo.github import GitHubStore, JobPlan
+from mlops_tui.demo.github.payloads_work import Payloads
 from mlops_tui.sources.github import GitHubTarget
+from tests.support.clock import START, ManualClock
+from tests.support.github_schema import ContractError, check_exchange, graphql_schema
 
 TOKEN = "ghp_0123456789secret"
 REPOSITORY = "acme/fraud"
@@ -25,8 +36,10 @@ class FakeGitHub:
     """The data behind the fake, by repository, and what was asked of it.
 
     Attributes:
-        faults: Answers instead of the true ones, by the part of `METHOD path` that they begin with.
+        faults: Answers instead of the true ones, by the part of `METHOD path` that they begin with; nobody judges them.
         errors: GraphQL errors beside the data, and the paths of `nodes` that become null.
+        links: The host that links to further pages name, where it is not `base_url`.
+        failures: What GitHub's description does not allow of what was asked and answered.
     """
 
     base_url: str = ""
@@ -39,7 +52,14 @@ class FakeGitHub:
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    links: str = ""
+    failures: list[str] = field(default_factory=list)
     used: int = 0
+
+    def wait_for(self, environment: str) -> None:
+        """Let waiting runs wait for the approval of an environment."""
+        pending = _examples()["pending"]
+        self.pending = [pending | {"environment": pending["environment"] | {"name": environment}}]
 
     def count(self, start: str, status: int | None = None) -> int:
         """How many requests began with `start`, and were answered with `status`."""
@@ -54,6 +74,15 @@ class FakeGitHub:
         for start, fault in self.faults.items():
             if f"{method} {url}".startswith(start):
                 return fault()
+        status, headers, payload = self._true_answer(url, body, etag)
+        try:
+            sent, answered = (json.dumps(data) if data is not None else "" for data in (body, payload))
+            check_exchange(method, url, sent, status, {"content-type": "application/json"} | headers, answered)
+        except ContractError as error:
+            self.failures.append(f"{method} {url}: {error}")
+        return status, headers, payload
+
+    def _true_answer(self, url: str, body: Any, etag: str) -> tuple[int, dict[str, str], Any]:
         parts = urlsplit(url)
         if parts.path == "/graphql":
             self.used += 1
@@ -77,7 +106,7 @@ class FakeGitHub:
 
     def _rest(self, path: str, query: dict[str, list[str]]) -> tuple[Any, dict[str, str]]:
         if path == "/user":
-            return {"login": "ada"}, {}
+            return _examples()["viewer"], {}
         name = "/".join(path.split("/")[2:4])
         rest = "/".join(path.split("/")[4:])
         if name not in self.runs:
@@ -100,20 +129,30 @@ class FakeGitHub:
     def _page(self, path: str, query: dict[str, list[str]], items: list[Any]) -> tuple[list[Any], dict[str, str]]:
         size, number = int(query["per_page"][0]), int(query.get("page", ["1"])[0])
         end = size * number
-        link = f'<{self.base_url}{path}?per_page={size}&page={number + 1}>; rel="next", <{self.base_url}/>; rel="last"'
+        host = self.links or self.base_url
+        pages = {"next": number + 1, "last": -(-len(items) // size)}
+        link = ", ".join(f'<{host}{path}?per_page={size}&page={to}>; rel="{name}"' for name, to in pages.items())
         return items[end - size : end], {"link": link} if end < len(items) else {}
 
     def _graphql(self, body: Any) -> dict[str, Any]:
         known = {pull["id"]: pull for pulls in self.pulls.values() for pull in pulls}
         variables = body["variables"]
-        if "ids" in variables:
-            data: dict[str, Any] = {"nodes": [known.get(node_id) for node_id in variables["ids"]]}
-        else:
-            data = {"node": known.get(variables["id"])}
-        data = json.loads(json.dumps(data))
+        root = {
+            "nodes": [known.get(node_id) for node_id in variables.get("ids", ())],
+            "node": known.get(variables.get("id")),
+        }
+        result = execute_sync(
+            graphql_schema(), parse(body["query"]), root, variable_values=variables, field_resolver=_by_response_key
+        )
+        self.failures += [f"GraphQL: {error}" for error in result.errors or ()]
+        data = result.data
         for error in self.errors:
             _blank(data, error.get("path") or [])
         return {"data": data} | ({"errors": self.errors} if self.errors else {})
+
+
+def _by_response_key(source: dict[str, Any], info: GraphQLResolveInfo, **_arguments: object) -> Any:
+    return source.get(str(info.path.key))
 
 
 def _blank(data: Any, path: list[Any]) -> None:
@@ -124,12 +163,51 @@ def _blank(data: Any, path: list[Any]) -> None:
 
 
 def _head(pull: dict[str, Any]) -> dict[str, Any]:
-    return {
+    whole: dict[str, Any] = _examples()["pull"]
+    return whole | {
         "number": pull["number"],
         "node_id": pull["id"],
         "updated_at": pull["updatedAt"],
-        "head": {"sha": pull["headRefOid"]},
+        "head": whole["head"] | {"sha": pull["headRefOid"]},
     }
+
+
+@functools.cache
+def _examples() -> dict[str, Any]:
+    """Return one whole payload of each kind, for all that no test is about."""
+    store = GitHubStore(ManualClock(), seed=1)
+    repository = store.add_repository(REPOSITORY)
+    store.add_workflow(REPOSITORY, "ML CI Pipeline", ".github/workflows/ci.yml")
+    store.add_environment(REPOSITORY, "production", reviewers=["ada"])
+    number = store.open_pull(
+        REPOSITORY, title="feature", body="", author="ada", head_branch="feature", base_branch="main"
+    )
+    pull = store.pull(REPOSITORY, number)
+    run_id = store.start_run(
+        REPOSITORY,
+        "ML CI Pipeline",
+        branch="main",
+        event="push",
+        head_sha=pull.head_sha,
+        title="change",
+        actor="ada",
+        jobs=[JobPlan("lint")],
+    )
+    store.set_job(REPOSITORY, run_id, "lint", "in_progress")
+    store.set_job(REPOSITORY, run_id, "lint", "completed", "success")
+    run, ada = store.run(REPOSITORY, run_id), store.user("ada")
+    payloads = Payloads("https://api.github.com", "https://github.com")
+    examples = {
+        "viewer": payloads.viewer(ada, START),
+        "user": payloads.user(ada),
+        "run": payloads.run(run, run.latest),
+        "job": payloads.job(run.latest.jobs[0]),
+        "pending": payloads.pending_deployment(run, "production", ada, may_write=True),
+        "pull": payloads.pull(repository.pulls[number]),
+        "minimal pull": payloads.minimal_pull(pull),
+    }
+    whole: dict[str, Any] = json.loads(to_json(examples))
+    return whole
 
 
 @contextmanager
@@ -173,31 +251,48 @@ def serving(fake: FakeGitHub) -> Iterator[FakeGitHub]:
         server.server_close()
 
 
-def target(base_url: str, *, repositories: tuple[str, ...] = (REPOSITORY,), runs: int = 100) -> GitHubTarget:
-    """Return a target at `base_url` whose token is in `$TEST_TOKEN`."""
-    return GitHubTarget("github", base_url, repositories, "TEST_TOKEN", runs, ("production",), Path("/"))
+def target(
+    base_url: str,
+    *,
+    repositories: tuple[str, ...] = (REPOSITORY,),
+    runs: int = 100,
+    token_env: str | None = "TEST_TOKEN",
+) -> GitHubTarget:
+    """Return a target at `base_url`."""
+    return GitHubTarget("github", base_url, repositories, token_env, runs, ("production",), Path("/"))
 
 
 def run(number: int, **changes: Any) -> dict[str, Any]:
-    """Return a workflow run as REST has it."""
-    return {
+    """Return a workflow run as REST has it; accounts and pull requests in `changes` need only be named."""
+    made: dict[str, Any] = _examples()["run"] | {
         "id": number,
-        "name": "ML CI Pipeline",
         "display_title": f"change {number}",
-        "head_branch": "main",
         "head_sha": f"{number:040}",
         "status": "completed",
         "conclusion": "success",
-        "event": "push",
         "run_number": number,
-        "run_attempt": 1,
-        "actor": {"login": "ada"},
         "created_at": "2026-11-20T13:00:00Z",
         "run_started_at": "2026-11-20T13:00:10Z",
         "updated_at": "2026-11-20T13:05:00Z",
         "html_url": f"https://github.com/{REPOSITORY}/actions/runs/{number}",
-        "pull_requests": [],
-    } | changes
+    }
+    made |= {"actor": {"login": "ada"}, "triggering_actor": None} | changes
+    for role in ("actor", "triggering_actor"):
+        if account := made.pop(role):
+            made[role] = _examples()["user"] | account
+    made["pull_requests"] = [_examples()["minimal pull"] | pull for pull in made["pull_requests"]]
+    return made
+
+
+def job(name: str, **changes: Any) -> dict[str, Any]:
+    """Return a job of a run as REST has it; `steps` are names with their conclusions."""
+    times = {"started_at": "2026-11-20T13:00:00Z", "completed_at": "2026-11-20T13:02:31Z"}
+    steps = [
+        {"name": step, "status": "completed", "conclusion": conclusion, "number": number} | times
+        for number, (step, conclusion) in enumerate(changes.pop("steps", {}).items(), 1)
+    ]
+    made: dict[str, Any] = _examples()["job"] | times | {"name": name, "steps": steps} | changes
+    return made
 
 
 def checks(*conclusions: str, state: str = "") -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What is fetched when somebody opens a row, and what `doctor` says."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from mlops_tui.domain.base import DetailSection, Mark, RowKind, RowRef
 from mlops_tui.domain.errors import Denied, Unavailable
 from mlops_tui.domain.state import SourceStatus
 from tests.unit.github.conftest import Reader
-from tests.unit.github.fake import REPOSITORY, FakeGitHub, checks, comment, pull, review, run
+from tests.unit.github.fake import REPOSITORY, FakeGitHub, checks, comment, job, pull, review, run
 
 RUN = RowRef(kind=RowKind.RUN, key=f"github/{REPOSITORY}/run/2")
 PULL = RowRef(kind=RowKind.PULL, key=f"github/{REPOSITORY}/pull/7")
@@ -18,23 +20,12 @@ def fields(section: DetailSection) -> list[tuple[str, str, Mark]]:
     return [(field.label, field.value, field.mark) for field in section.fields]
 
 
-def job(name: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "status": "completed",
-        "conclusion": "success",
-        "started_at": "2026-11-20T13:00:00Z",
-        "completed_at": "2026-11-20T13:02:31Z",
-        "steps": [],
-    } | changes
-
-
 async def test_jobs_with_state_duration_and_failed_steps(fake: FakeGitHub, reader: Reader) -> None:
-    steps = [{"name": "pytest", "conclusion": "failure"}, {"name": "lint", "conclusion": "success"}]
+    steps = {"pytest": "failure", "lint": "success"}
     fake.jobs = [
         job("unit-tests", conclusion="failure", steps=steps),
         job("train", status="in_progress", conclusion=None, completed_at=None),
-        job("deploy", status="queued", conclusion=None, started_at=None, completed_at=None),
+        job("deploy", status="queued", conclusion=None, completed_at=None),
         job("extra", conclusion="skipped"),
         job("quick", completed_at="2026-11-20T13:00:59Z"),
         job("long", completed_at="2026-11-20T14:04:00Z"),
@@ -168,6 +159,38 @@ async def test_probe_never_raises(fake: FakeGitHub, reader: Reader, status: int,
     probe = await reader.source.probe()
     assert probe.status is expected
     assert probe.error
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["mlops_tui.sources.github.client.GitHubClient.whoami", "mlops_tui.sources.github.source.find_repositories"],
+)
+async def test_a_probe_that_fails_for_a_reason_of_our_own_says_so(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("ghp_secret")
+
+    monkeypatch.setattr(broken, fail)
+    probe = await reader.source.probe()
+    assert (probe.status, probe.error) == (SourceStatus.UNREACHABLE, "internal error: ZeroDivisionError")
+
+
+async def test_a_probe_can_be_cancelled(fake: FakeGitHub, reader: Reader) -> None:
+    gate, entered = threading.Event(), threading.Event()
+
+    def slow() -> tuple[int, dict[str, str], Any]:
+        entered.set()
+        gate.wait(10)
+        return 401, {}, {"message": "Bad credentials"}
+
+    fake.faults["GET /user"] = slow
+    probe = asyncio.create_task(reader.source.probe())
+    await asyncio.to_thread(entered.wait, 10)
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    gate.set()
 
 
 async def test_probe_of_an_empty_repository_does_not_guess(fake: FakeGitHub, reader: Reader) -> None:

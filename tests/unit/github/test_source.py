@@ -25,6 +25,7 @@ from tests.unit.github.fake import (
     FakeGitHub,
     checks,
     comment,
+    job,
     pull,
     review,
     run,
@@ -84,7 +85,7 @@ async def test_a_run_row_says_what_github_says(fake: FakeGitHub, reader: Reader)
 
 async def test_a_waiting_run_names_its_environment_and_asks_once(fake: FakeGitHub, reader: Reader) -> None:
     fake.runs[REPOSITORY] = [run(3, status="waiting", conclusion=None)]
-    fake.pending = [{"environment": {"name": "production"}}]
+    fake.wait_for("production")
     await reader.cycle()
     row = run_row(reader, 3)
     assert (row.mark, row.attention, row.waiting_for) == (Mark.WAITING, Attention.WARN, "production")
@@ -474,17 +475,6 @@ async def test_a_pause_is_always_bounded(
     assert raised.value.until == START + timedelta(seconds=seconds)
 
 
-async def test_a_used_up_query_quota_is_a_rate_limit(fake: FakeGitHub, reader: Reader) -> None:
-    body = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
-    reset = str(int(START.timestamp()) + 90)
-    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
-    fake.faults["POST /graphql"] = lambda: (200, headers, body)
-    with pytest.raises(RateLimited) as raised:
-        await reader.cycle()
-    assert (raised.value.until - START).total_seconds() == pytest.approx(90, abs=1)
-    assert f"github/{REPOSITORY}/run/1" in reader.rows
-
-
 @pytest.mark.parametrize("body", [b"<html>sign in</html>", b"[]", b'{"data": 1}', b"null", b"{", b'"x"'])
 async def test_an_answer_of_another_shape_is_no_answer(fake: FakeGitHub, reader: Reader, body: bytes) -> None:
     fake.faults["GET /repos/acme/fraud/actions"] = lambda: (200, {}, body)
@@ -598,7 +588,7 @@ async def test_a_token_that_is_none_is_refused_without_showing_it(
 
 async def test_a_details_request_waits_for_one_request_not_for_a_cycle(fake: FakeGitHub, reader: Reader) -> None:
     await reader.cycle()
-    fake.jobs = [{"name": "lint", "status": "completed", "conclusion": "success"}]
+    fake.jobs = [job("lint")]
     gate, entered = threading.Event(), threading.Event()
 
     def slow() -> tuple[int, dict[str, str], Any]:

@@ -1,6 +1,7 @@
 """Where the API server is and as whom to sign in, read as kubectl reads it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,32 @@ def test_named_files_that_are_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "gone"))
     with pytest.raises(Unavailable, match="gone: no such file"):
         read_access(KubernetesTarget("kubernetes"))
+
+
+def test_a_named_file_in_the_home_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / ".kube"
+    folder.mkdir(parents=True)
+    (folder / "prod").write_text(json.dumps(config()))
+    assert read_access(KubernetesTarget("kubernetes", "~/.kube/prod")).context == "prod-eu"
+
+
+def test_several_named_files_are_merged_as_those_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mine").write_text(json.dumps({"current-context": "staging"}))
+    (tmp_path / "shared").write_text(json.dumps(config()))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "not-looked-at"))
+    parts = ["~/mine", "", str(tmp_path / "missing"), str(tmp_path / "shared")]
+    assert read_access(KubernetesTarget("kubernetes", os.pathsep.join(parts))).context == "staging"
+
+
+def test_several_named_files_that_are_all_missing(tmp_path: Path) -> None:
+    named = os.pathsep.join([str(tmp_path / "one"), str(tmp_path / "two")])
+    with pytest.raises(Unavailable) as caught:
+        read_access(KubernetesTarget("kubernetes", named))
+    assert caught.value.message == f"kubeconfig {named}: no such file"
+    assert caught.value.hint == "see kubeconfig in [kubernetes]"
 
 
 def broken(**changes: Any) -> dict[str, Any]:

@@ -82,27 +82,25 @@ def judge(phase: RolloutPhase, *conditions: Condition, paused: bool = False, cou
 
 ROLLED_OUT = Condition(type="Progressing", status="True", reason="NewReplicaSetAvailable")
 QUOTA = Condition(type="ReplicaFailure", status="True", reason="FailedCreate", message="exceeded quota")
+ODD = Condition(type="ReplicaFailure", status="True", reason="OutOfLuck")
+NAMELESS = Condition(type="ReplicaFailure", status="True", message="no luck")
 RECOVERED = Condition(type="ReplicaFailure", status="False", reason="FailedCreate")
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (
-            judge(RolloutPhase.FAILED),
-            (Mark.BAD, Attention.BAD, "rollout stuck: ProgressDeadlineExceeded, 3/6 ready"),
-        ),
-        (judge(RolloutPhase.FAILED, QUOTA), (Mark.BAD, Attention.BAD, "rollout stuck: FailedCreate, 3/6 ready")),
-        (judge(RolloutPhase.COMPLETE, paused=True), (Mark.PAUSED, Attention.WARN, "rollout paused")),
+        (judge(RolloutPhase.FAILED), (Mark.BAD, Attention.BAD, "stuck 3/6: progress deadline exceeded")),
+        (judge(RolloutPhase.FAILED, QUOTA), (Mark.BAD, Attention.BAD, "stuck 3/6: pods cannot be created")),
+        (judge(RolloutPhase.FAILED, ODD), (Mark.BAD, Attention.BAD, "stuck 3/6: OutOfLuck")),
+        (judge(RolloutPhase.FAILED, NAMELESS), (Mark.BAD, Attention.BAD, "stuck 3/6: no luck")),
+        (judge(RolloutPhase.COMPLETE, paused=True), (Mark.PAUSED, Attention.WARN, "paused")),
         (judge(RolloutPhase.COMPLETE, counts="6 6 6"), (Mark.OK, Attention.OK, "")),
         (judge(RolloutPhase.COMPLETE, counts="0 0 0"), (Mark.OK, Attention.INFO, "scaled to zero")),
-        (judge(RolloutPhase.UPDATING), (Mark.RUNNING, Attention.INFO, "updating, 3/6 ready")),
-        (judge(RolloutPhase.UPDATING, RECOVERED), (Mark.RUNNING, Attention.INFO, "updating, 3/6 ready")),
-        (
-            judge(RolloutPhase.UPDATING, QUOTA),
-            (Mark.WARN, Attention.WARN, "pods cannot be created: FailedCreate, 3/6 ready"),
-        ),
-        (judge(RolloutPhase.WAITING), (Mark.RUNNING, Attention.INFO, "waiting, 3/6 ready")),
+        (judge(RolloutPhase.UPDATING), (Mark.RUNNING, Attention.INFO, "updating 3/6")),
+        (judge(RolloutPhase.UPDATING, RECOVERED), (Mark.RUNNING, Attention.INFO, "updating 3/6")),
+        (judge(RolloutPhase.UPDATING, QUOTA), (Mark.WARN, Attention.WARN, "blocked 3/6: pods cannot be created")),
+        (judge(RolloutPhase.WAITING), (Mark.RUNNING, Attention.INFO, "waiting 3/6")),
         (judge(RolloutPhase.WAITING, ROLLED_OUT), (Mark.BAD, Attention.WARN, "3/6 available")),
         (judge(RolloutPhase.WAITING, ROLLED_OUT, counts="6 0 0"), (Mark.BAD, Attention.BAD, "0/6 available")),
     ],

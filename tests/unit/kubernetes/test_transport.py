@@ -16,7 +16,16 @@ from kubernetes.aio.client import Configuration
 from mlops_tui.domain.errors import Denied, Unauthenticated, Unavailable
 from mlops_tui.sources.kubernetes.exec_plugin import Credential
 from mlops_tui.sources.kubernetes.kubeconfig import Access
-from mlops_tui.sources.kubernetes.transport import Broken, Gone, Missing, Transport, decode, failure_of, naming_failures
+from mlops_tui.sources.kubernetes.transport import (
+    LONGEST_PAUSE,
+    Broken,
+    Gone,
+    Missing,
+    Transport,
+    decode,
+    failure_of,
+    naming_failures,
+)
 
 
 def certificate() -> tuple[str, str]:
@@ -56,6 +65,29 @@ async def test_a_plugins_certificate_is_used_and_not_left_on_disk(
 )
 def test_statuses(code: int, kind: type[Exception]) -> None:
     assert type(failure_of(code, "", "https://prod", "list pods")) is kind
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", None),
+        ("0", 0.0),
+        (" 45 ", 45.0),
+        ("99999999", LONGEST_PAUSE),
+        ("9" * 500, LONGEST_PAUSE),
+        ("-5", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e9", None),
+        ("²", None),
+        ("soon", None),
+    ],
+)
+def test_how_long_a_server_may_ask_to_wait(header: str, seconds: float | None) -> None:
+    error = failure_of(429, "slow down", "https://prod", "list pods", header)
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == seconds
+    assert LONGEST_PAUSE <= 3600
 
 
 @pytest.mark.parametrize(
