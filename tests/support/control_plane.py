@@ -40,17 +40,19 @@ class ControlPlane:
         return ssl.create_default_context(cafile=str(self.ca))
 
 
-def script() -> Path:
-    """Return the script that starts the control plane, whether or not it is there."""
-    root = Path(__file__).resolve().parents[2]
+def script() -> Path | None:
+    """Return the script that starts the control plane; `None` where nothing names one."""
     named = os.environ.get("MLOPS_TUI_CONTROL_PLANE")
-    return Path(named) if named else root.parent / "shared" / "tools" / "kube-control-plane"
+    return Path(named) if named else None
 
 
 def available() -> bool:
     """Return whether the control plane can be started here: script, etcd and built binaries are there."""
     cache = Path(os.environ.get("KUBE_CACHE") or Path.home() / ".cache" / "kube-control-plane")
-    binaries = (cache / "kube-apiserver", cache / "kube-controller-manager", script())
+    starter = script()
+    if starter is None:
+        return False
+    binaries = (cache / "kube-apiserver", cache / "kube-controller-manager", starter)
     return all(os.access(path, os.X_OK) for path in binaries) and shutil.which("etcd") is not None
 
 

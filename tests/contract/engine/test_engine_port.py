@@ -69,6 +69,20 @@ def start_engine_process(size: str) -> Callable[[], subprocess.Popen[bytes]]:
     return start
 
 
+Start = Callable[[], subprocess.Popen[bytes]]
+
+
+def remembered(start: Start) -> tuple[list[subprocess.Popen[bytes]], Start]:
+    """Return what will have been started, and the start that remembers it."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def and_remember() -> subprocess.Popen[bytes]:
+        children.append(start())
+        return children[-1]
+
+    return children, and_remember
+
+
 Make = Callable[..., Awaitable[EnginePort]]
 
 
@@ -189,12 +203,7 @@ async def test_close_ends_updates_and_refuses_calls(make: Make) -> None:
 
 
 async def test_a_killed_engine_comes_back_while_the_viewer_keeps_its_rows() -> None:
-    children: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        children.append(start_engine_process("3")())
-        return children[-1]
-
+    children, start = remembered(start_engine_process("3"))
     engine = RemoteEngine(child_connector(start))
     engine.start()
     viewer = Viewer(engine)
@@ -217,12 +226,7 @@ async def test_a_killed_engine_comes_back_while_the_viewer_keeps_its_rows() -> N
 
 
 async def test_an_engine_that_hangs_is_told_from_one_that_has_nothing_to_say() -> None:
-    children: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        children.append(start_engine_process("3")())
-        return children[-1]
-
+    children, start = remembered(start_engine_process("3"))
     engine = RemoteEngine(child_connector(start), pulse=0.5)
     engine.start()
     viewer = Viewer(engine)
@@ -241,12 +245,7 @@ async def test_an_engine_that_hangs_is_told_from_one_that_has_nothing_to_say() -
 
 
 async def test_calls_of_a_dying_engine_fail_instead_of_waiting() -> None:
-    children: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        children.append(start_engine_process("3")())
-        return children[-1]
-
+    children, start = remembered(start_engine_process("3"))
     engine = RemoteEngine(child_connector(start))
     engine.start()
     await engine.probe()
