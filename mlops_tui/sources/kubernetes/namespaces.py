@@ -25,10 +25,9 @@ async def absence_of(connection: Connection, namespace: str) -> Problem | None:
     try:
         await connection.get(f"/api/v1/namespaces/{namespace}")
     except Missing:
-        message = f"{scope_of(namespace)} does not exist"
         return Problem(
             scope=scope_of(namespace),
-            message=message,
+            message="does not exist",
             hint=await _near(connection, namespace),
             rows=(RowKind.ROLLOUT,),
         )

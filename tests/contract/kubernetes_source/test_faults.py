@@ -343,7 +343,7 @@ async def test_an_empty_list_whose_namespace_cannot_be_looked_up(tmp_path: Path,
     problems = watcher.deltas[0].problems
     assert problems is not None
     # Only one who may not list namespaces is given no names.
-    expected = [("namespace ml does not exist", "check namespaces in [environments]")] if status == 404 else []
+    expected = [("does not exist", "check namespaces in [environments]")] if status == 404 else []
     assert [(problem.message, problem.hint) for problem in problems] == expected
     assert len([request for request in server.requests if request.path == "/api/v1/namespaces/ml"]) == 1
 
