@@ -1,5 +1,6 @@
 """Times as they are read: ages of one unit, durations, UTC stamps."""
 
+import re
 from datetime import UTC, datetime
 
 
@@ -30,6 +31,29 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600}h{whole % 3600 // 60:02}m"
     return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return a moment as details show it: `18 Nov 09:40Z, 3m ago`."""
+    return f"{stamp(moment, now)}, {age(moment, now)} ago"
+
+
+_MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)? ?(?:Z|UTC)(?!\w)")
+
+
+def retell(text: str, now: datetime) -> str:
+    """Return `text` with the UTC moments in it (`2026-11-18 09:40:02Z`) as `ago` tells them.
+
+    What was fetched stays on the screen while its age grows, so that it is told anew each time it is shown.
+    """
+    return _MOMENT.sub(lambda found: _retold(found, now), text) if _MOMENT.search(text) else text
+
+
+def _retold(found: re.Match[str], now: datetime) -> str:
+    try:
+        return ago(datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00"), now)
+    except ValueError:
+        return found[0]
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -1,16 +1,24 @@
 """What a row tells about itself, in the order in which a person reads it. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from mlops_tui.ages import age, duration, stamp
+from mlops_tui.ages import ago, duration, retell
 from mlops_tui.domain.base import Attention, DetailField, DetailSection, Mark
 from mlops_tui.domain.model import VersionRow
-from mlops_tui.domain.pull import Checks, Mergeable, PullRow, Review
+from mlops_tui.domain.pull import ChecklistItem, Checks, Mergeable, PullRow, Review
 from mlops_tui.domain.rollout import RolloutRow
 from mlops_tui.domain.rows import Row
 from mlops_tui.domain.workflow import RunRow
 
+_CAUSES = ("Pods", "Jobs", "Checks")
+"""Fetched sections in which the cause of a row's trouble is found."""
+_TROUBLE = {Mark.BAD: 0, Mark.WAITING: 1}
+"""Marks that come first in such a section."""
+_NOT_RUN = ("skipped", "neutral", "cancelled")
+"""States of a job or a check that say that it has neither passed nor failed."""
+_ONLY_FETCHED = ("Newest", "By", "Logged model")
+"""What a registry says of a version that the row has no field for."""
 _ATTENTION = {Attention.BAD: Mark.BAD, Attention.WARN: Mark.WARN, Attention.UNKNOWN: Mark.UNKNOWN}
 
 
@@ -46,6 +54,80 @@ def describe(row: Row, now: datetime) -> tuple[DetailSection, ...]:
     return tuple(section for section in sections if section.fields or section.text)
 
 
+def join(row: Row, answer: Iterable[DetailSection], now: datetime) -> tuple[DetailSection, ...]:
+    """Return what the row tells and what was fetched about it, each fact once.
+
+    What the row holds keeps its place and its layout. Fetched sections follow, but for one that tells of trouble: it
+    comes second, the worst first in it, so that the cause is in sight.
+
+    Args:
+        row: The row as it is now.
+        answer: The engine's: the row's own sections as they were then, and after them what it fetched.
+        now: What ages are counted from.
+    """
+    own = describe(row, now)
+    # The last of a title was fetched, if any was.
+    fetched = {section.title: _shown(section, now) for section in answer}
+    if isinstance(row, VersionRow):
+        own = tuple(_enriched(section, row, fetched) for section in own)
+        fetched.pop("Run", None)
+    titles = {section.title for section in own}
+    more = [
+        section
+        for title, section in fetched.items()
+        if title not in titles and not title.startswith("Checklist") and (section.fields or section.text)
+    ]
+    causes = [section for section in more if section.title in _CAUSES and _has_trouble(section)]
+    return (*own[:1], *map(_worst_first, causes), *own[1:], *(section for section in more if section not in causes))
+
+
+def _shown(section: DetailSection, now: datetime) -> DetailSection:
+    fields = (
+        DetailField(
+            label=retell(field.label, now),
+            value=retell(field.value, now),
+            mark=Mark.NONE if field.mark is Mark.OK and is_not_run(field.value) else field.mark,
+        )
+        for field in section.fields
+        if field.label or field.value
+    )
+    return section.model_copy(update={"fields": tuple(fields)})
+
+
+def is_not_run(value: str) -> bool:
+    """Whether a field's value says that something has neither passed nor failed."""
+    return value.startswith(_NOT_RUN)
+
+
+def _has_trouble(section: DetailSection) -> bool:
+    found = {field.mark for field in section.fields}
+    return Mark.BAD in found or (section.title == "Pods" and Mark.WAITING in found)
+
+
+def _worst_first(section: DetailSection) -> DetailSection:
+    fields = sorted(section.fields, key=lambda field: _TROUBLE.get(field.mark, len(_TROUBLE)))
+    return section.model_copy(update={"fields": tuple(fields)})
+
+
+def _enriched(section: DetailSection, row: VersionRow, fetched: Mapping[str, DetailSection]) -> DetailSection:
+    """Return a section of a version with what was fetched in its place, or added to it."""
+    match section.title:
+        case "Version" if "Version" in fetched:
+            more = [field for field in fetched["Version"].fields if field.label in _ONLY_FETCHED]
+            fields = (*section.fields, *map(_lowered, more))
+        case "Metrics" if "Metrics" in fetched:
+            fields = tuple(sorted(fetched["Metrics"].fields, key=lambda field: field.label != row.metric))
+        case "Source run" if "Run" in fetched:
+            fields = tuple(map(_lowered, fetched["Run"].fields))
+        case _:
+            return section
+    return section.model_copy(update={"fields": fields})
+
+
+def _lowered(field: DetailField) -> DetailField:
+    return field.model_copy(update={"label": field.label[:1].lower() + field.label[1:]})
+
+
 def _section(title: str, fields: Iterable[DetailField | None], text: str = "") -> DetailSection:
     return DetailSection(title=title, fields=tuple(field for field in fields if field and field.value), text=text)
 
@@ -55,7 +137,7 @@ def _field(label: str, value: object, mark: Mark = Mark.NONE) -> DetailField | N
 
 
 def _when(label: str, moment: datetime | None, now: datetime) -> DetailField | None:
-    return None if moment is None else _field(label, f"{stamp(moment, now)}, {age(moment, now)} ago")
+    return None if moment is None else _field(label, ago(moment, now))
 
 
 def _why(row: Row) -> DetailField | None:
@@ -71,29 +153,38 @@ def _run(row: RunRow, now: datetime) -> list[DetailSection]:
                 _field("state", (row.conclusion or row.status).replace("_", " "), row.mark),
                 _why(row),
                 _field("waits for", row.waiting_for, Mark.WAITING) if row.waiting_for else None,
-                _field("repository", row.repository),
-                _field("workflow", row.workflow),
                 _field("title", row.title),
                 _field("branch", row.branch),
                 _field("commit", row.head_sha),
                 _field("pull request", " ".join(f"#{number}" for number in row.pull_numbers)),
-                _field("event", row.event),
-                _field("actor", row.actor),
                 _field("attempt", row.attempt if row.attempt > 1 else None),
                 _when("started", row.started_at, now),
                 _when("finished", row.finished_at, now),
                 _field("took" if row.finished_at else "running for", took),
+            ],
+        ),
+        _section(
+            "Origin",
+            [
+                _field("repository", row.repository),
+                _field("workflow", row.workflow),
+                _field("event", row.event),
+                _field("actor", row.actor),
                 _field("run id", row.run_id),
                 _field("page", row.url),
             ],
-        )
+        ),
     ]
 
 
 def _version(row: VersionRow, now: datetime) -> list[DetailSection]:
     compared = None
     if row.metric_change is not None and row.champion_version is not None:
-        compared = _field("compared", f"{row.metric} {row.metric_change:+.4g} against v{row.champion_version}")
+        rival = f"v{row.champion_version}"
+        leads = row.champion_version < row.version and ("champion" in row.aliases or row.stage == "Production")
+        compared = _field(
+            f"vs {rival} before it" if leads else f"vs champion {rival}", f"{row.metric} {row.metric_change:+.4g}"
+        )
     version = _section(
         "Version",
         [
@@ -134,11 +225,16 @@ def _rollout(row: RolloutRow, now: datetime) -> list[DetailSection]:
             _field("revision", row.revision),
             _field("change cause", row.change_cause),
             *(_field("image" if number == 0 else "", image) for number, image in enumerate(row.images)),
+            _when("changed", row.updated_at, now),
+        ],
+    )
+    deployment = _section(
+        "Deployment",
+        [
             _field("environment", row.environment),
             _field("context", row.context),
             _field("namespace", row.namespace),
             _when("created", row.created_at, now),
-            _when("changed", row.updated_at, now),
             _field("uid", row.uid),
             _field("page", row.url),
         ],
@@ -146,12 +242,16 @@ def _rollout(row: RolloutRow, now: datetime) -> list[DetailSection]:
     conditions = _section(
         "Conditions",
         [
-            _field(condition.type, ", ".join(filter(None, (condition.status, condition.reason, condition.message))))
+            _field(
+                condition.type,
+                ", ".join(filter(None, (condition.status, condition.reason, condition.message))),
+                Mark.OK if (condition.status == "True") != (condition.type == "ReplicaFailure") else Mark.BAD,
+            )
             for condition in row.conditions
         ],
     )
     labels = _section("Labels", [_field(name, value) for name, value in sorted(row.labels.items())])
-    return [rollout, conditions, labels]
+    return [rollout, conditions, deployment, labels]
 
 
 _CHECKS = {Checks.PASSED: Mark.OK, Checks.FAILED: Mark.BAD, Checks.PENDING: Mark.RUNNING, Checks.DENIED: Mark.UNKNOWN}
@@ -160,6 +260,7 @@ _MERGEABLE = {Mergeable.YES: Mark.OK, Mergeable.CONFLICTING: Mark.BAD, Mergeable
 
 
 def _pull(row: PullRow, now: datetime) -> list[DetailSection]:
+    done = f"{row.checklist_done}/{len(row.checklist)} done" if row.checklist else ""
     pull = _section(
         "Pull request",
         [
@@ -167,6 +268,7 @@ def _pull(row: PullRow, now: datetime) -> list[DetailSection]:
             _why(row),
             _field("checks", _checks(row), _CHECKS.get(row.checks, Mark.NONE)),
             _field("review", _review(row), _REVIEW.get(row.review, Mark.NONE)),
+            _field("checklist", done, Mark.OK if row.checklist_done == len(row.checklist) else Mark.WAITING),
             _field("merge", row.mergeable, _MERGEABLE[row.mergeable]),
             _field("repository", row.repository),
             _field("author", row.author),
@@ -193,14 +295,15 @@ def _review(row: PullRow) -> str:
 
 
 def _checklist(row: PullRow) -> Sequence[DetailSection]:
-    by_section: dict[str, list[DetailField]] = {}
+    by_section: dict[str, list[ChecklistItem]] = {}
     for item in row.checklist:
-        mark = Mark.OK if item.done else Mark.WAITING
-        by_section.setdefault(item.section, []).append(
-            DetailField(label="done" if item.done else "open", value=item.text, mark=mark)
-        )
-    done = f"{row.checklist_done}/{len(row.checklist)}"
-    return [
-        DetailSection(title=f"Checklist {done}{f': {title}' if title else ''}", fields=tuple(fields))
-        for title, fields in by_section.items()
-    ]
+        by_section.setdefault(item.section, []).append(item)
+    return [_items(title, items, alone=len(by_section) == 1) for title, items in by_section.items()]
+
+
+def _items(title: str, items: Sequence[ChecklistItem], *, alone: bool) -> DetailSection:
+    # The only section has the total, which is told already.
+    count = "" if alone else f" {sum(item.done for item in items)}/{len(items)}"
+    states = {True: ("done", Mark.OK), False: ("open", Mark.WAITING)}
+    fields = [DetailField(label=states[item.done][0], value=item.text, mark=states[item.done][1]) for item in items]
+    return _section(f"Checklist{f': {title}' if title else ''}{count}", fields)

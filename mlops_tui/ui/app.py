@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 
 from mlops_tui.config.keymap import ACTIONS, Action, Place, read_keymap
@@ -81,6 +83,17 @@ class DashboardApp(App[str], inherit_bindings=False):
         if wanted:
             self.theme = wanted
         return problems
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return what reads the terminal: Textual's choice, made safe from bytes that are no text."""
+        chosen = super().get_driver_class()
+        if sys.platform == "win32":
+            return chosen
+        from textual.drivers.linux_driver import LinuxDriver
+
+        from mlops_tui.ui.driver import Utf8Driver
+
+        return Utf8Driver if chosen is LinuxDriver else chosen
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return values for the style sheets' variables where the theme has none."""

@@ -6,9 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlops_tui.ages import age, one_unit, stamp
+from mlops_tui.ui.filtering import clip
 
 if TYPE_CHECKING:
     from mlops_tui.domain.state import Problem, SourceState
+
+
+_FILTER_LIMIT = 40
+"""Characters of a filter that are repeated."""
 
 
 class Say(NamedTuple):
@@ -130,13 +135,18 @@ def _source_lines(about: About, state: "SourceState", now: datetime, several: bo
         case "denied":
             yield Say("bad", f"{name}denied: {state.error or _missing(state) or 'no permission'}{hint}{again}")
         case "limited":
-            until = f" until {stamp(state.retry_at, now)}" if state.retry_at else ""
-            yield Say("paused", f"{name}quota used up{until}{_again(state.retry_at, now, '')}{hint}")
+            yield Say("paused", f"{name}{quota_word(state, now)}{_again(state.retry_at, now, '')}{hint}")
         case "off":
             yield Say("none", f"{name}off: {state.hint or state.error or about.setup}  (mlops-tui config path)")
     if state.status in ("live", "stale"):
         mine = (problem for problem in state.problems if about.kind in problem.rows or not problem.rows)
         yield from map(_problem, mine)
+
+
+def quota_word(state: "SourceState", now: datetime) -> str:
+    """Return until when a source is not read, since its quota is used up."""
+    until = state.retry_at or (state.quota.resets_at if state.quota else None)
+    return "quota used up" + (f" until {stamp(until, now)}" if until else "")
 
 
 def _problem(problem: "Problem") -> Say:
@@ -169,4 +179,4 @@ def _filter_lines(about: About) -> Iterable[Say]:
     elif about.filter and (hidden or about.filter_problem):
         more = " and attention only" if about.attention_only else ""
         key = f"{about.back_key} clears"
-        yield Say("none", f'Filter "{about.filter}"{more} hides {hidden} ({key})')
+        yield Say("none", f'Filter "{clip(about.filter, _FILTER_LIMIT)}"{more} hides {hidden} ({key})')

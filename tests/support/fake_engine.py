@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from mlops_tui.domain.base import Attention, Detail, DetailField, DetailSection, Mark, RowRef
@@ -15,28 +15,15 @@ from mlops_tui.domain.rows import Row
 from mlops_tui.domain.state import Probe, Quota, SourceKind, SourceState, SourceStatus
 from mlops_tui.domain.workflow import RunRow
 from mlops_tui.engine.messages import EnvironmentScope, Scope, Update
+from tests.support.clock import START
 
-NOW = datetime(2026, 11, 20, 14, 2, 11, tzinfo=UTC)
+NOW = START
 SHA = "4f1c9d2b7a6e58c3d0f19e2a4b7c6d8e5f3a1b2c"
 
 
 def ago(**span: float) -> datetime:
     """Return the moment `span` before `NOW`."""
     return NOW - timedelta(**span)
-
-
-class ManualClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.time += timedelta(seconds=seconds)
 
 
 def run(number: int, **values: Any) -> RunRow:
@@ -262,6 +249,7 @@ class FakeEngine:
             fields=(
                 DetailField(label="lint-and-format", value="success, 41s", mark=Mark.OK),
                 DetailField(label="unit-tests", value="success, 2m10s", mark=Mark.OK),
+                DetailField(label="deploy", value="skipped"),
                 DetailField(label="model-training-test", value="failure: exit code 1 in step Train", mark=Mark.BAD),
             ),
         )

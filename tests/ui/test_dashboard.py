@@ -22,9 +22,9 @@ from mlops_tui.ui.app import DashboardApp
 from mlops_tui.ui.options import UiOptions
 from mlops_tui.ui.panes.pane import Pane
 from mlops_tui.ui.widgets.list import RowList
+from tests.support.clock import ManualClock
 from tests.support.fake_engine import (
     FakeEngine,
-    ManualClock,
     ago,
     cast,
     first_update,
@@ -179,7 +179,7 @@ async def test_frames_carry_name_counts_and_freshness() -> None:
         assert session.title("run").startswith("╭─ 2 Workflows ─")
         assert session.title("run").endswith("─ 7 runs · ✖ 1 · ● 1 · ◐ 1 · 4s ─╮")
         assert session.title("rollout").endswith("live ─╮")
-        session.clock.advance(9)
+        await session.clock.advance(9)
         session.app.dashboard.tick()
         await session.pilot.pause()
         assert session.title("run").endswith("· 13s ─╮")
@@ -199,6 +199,22 @@ async def test_what_is_wrong_with_a_version_takes_the_place_of_its_figures(width
         await session.pilot.pause()
         [line] = [line for line in session.lines() if "vision-ocr" in line and "champion" in line]
         assert "its run has" in line
+
+
+@pytest.mark.parametrize("width", [150, 155])
+async def test_ages_go_on_and_rows_change_where_they_stand(width: int) -> None:
+    async with dashboard(size=(160, 45)) as session:
+        await session.pilot.resize_terminal(width, 45)
+        await session.pilot.pause()
+        [before] = [line for line in session.lines() if "ml/ranker" in line]
+        assert " 4m " in before
+        await session.clock.advance(125)
+        session.app.dashboard.tick()
+        await session.pilot.pause()
+        [after] = [line for line in session.lines() if "ml/ranker" in line]
+        assert " 6m " in after
+        session.engine.send(rollout("ranker", mark=Mark.BAD, attention=Attention.WARN, reason="not well"))
+        await session.until(lambda: "not well" in session.screen())
 
 
 async def test_the_header_shows_production_sources_quota_and_time() -> None:
@@ -361,11 +377,55 @@ async def test_an_untouched_pane_shows_its_top_and_a_touched_one_names_what_is_a
         assert "✖" in str(session.pane("run").border_subtitle)
 
 
+async def test_a_pane_that_was_left_shows_its_top_again() -> None:
+    async with dashboard(FakeEngine(first_update(many_rows(200)))) as session:
+        rows = session.rows()
+        await session.press("G")
+        bottom = rows.cursor_key
+        for seconds, expected in ((90, bottom), (0, bottom)):
+            await session.clock.advance(seconds)
+            session.app.dashboard.tick()
+            assert rows.cursor_key == expected, "nothing moves where somebody is at work"
+        await session.press("3")
+        await session.clock.advance(59)
+        session.app.dashboard.tick()
+        assert rows.cursor_key == bottom
+        await session.clock.advance(1)
+        session.app.dashboard.tick()
+        await session.pilot.pause()
+        assert rows.cursor_index == 0
+        assert rows.scroll_offset.y == 0
+
+
+async def test_a_list_stays_while_the_details_of_its_row_are_read() -> None:
+    async with dashboard(FakeEngine(first_update(many_rows(200)))) as session:
+        await session.press("G", "enter")
+        await session.clock.advance(300)
+        session.app.dashboard.tick()
+        assert session.rows().cursor_index == 199
+
+
+@pytest.mark.parametrize(("size", "shown"), [(NARROW, "fraud#10"), (WIDE, "fraud#10"), ((300, 45), "acme/fraud#10")])
+async def test_pull_requests_of_several_repositories_are_told_apart(size: tuple[int, int], shown: str) -> None:
+    rows = [pull(10, "x"), pull(10, "y", key="github:pull:ranker/10", repository="acme/ranker-service")]
+    async with dashboard(FakeEngine(first_update(rows)), size=size) as session:
+        await session.press("5")
+        region = session.pane("pull").region
+        lines = [line[region.x :] for line in session.lines()[region.y :]]
+        assert any(shown in line for line in lines)
+        assert any("service#10" in line for line in lines)
+        session.engine.send(removals=["github:pull:ranker/10"])
+        await session.until(lambda: session.pane("pull").total == 1)
+        await session.pilot.pause()
+        assert "fraud#10" not in session.screen()
+        assert "#10" in session.screen()
+
+
 async def test_ages_grow_without_moving_anything() -> None:
     async with dashboard() as session:
         await session.press("j")
         before = session.lines()
-        session.clock.advance(60)
+        await session.clock.advance(60)
         session.app.dashboard.tick()
         await session.pilot.pause()
         after = session.lines()
@@ -425,6 +485,55 @@ async def test_attention_only() -> None:
         assert "attention only hides 5" in session.notice("run")
         await session.press("!")
         assert session.rows().row_count == 7
+
+
+async def test_frames_count_what_is_shown() -> None:
+    over = run(90, mark=Mark.BAD, attention=Attention.BAD, branch="dev")
+    async with dashboard(FakeEngine(first_update((*cast(), over)))) as session:
+        await session.press("!")
+        assert "3 of 8 · ✖ 2 · ● 1 · 4s" in session.title("run")
+        await session.press("/", *"branch:dev", "enter")
+        assert "1 of 8 · ✖ 1 · 4s" in session.title("run")
+        session.engine.send(run(90, branch="dev"))
+        await session.until(lambda: "0 of 8 · 4s" in session.title("run"))
+        session.engine.send(over, removals=["github:run:4"])
+        await session.until(lambda: "1 of 7 · ✖ 1 · 4s" in session.title("run"))
+        await session.press("escape", "escape")
+        assert "7 runs · ✖ 1 · ● 1 · ◐ 1 · 4s" in session.title("run")
+
+
+async def test_a_state_that_nothing_has_is_answered_with_those_there_are() -> None:
+    async with dashboard() as session:
+        pane = session.pane("run")
+        pane.set_filter("status:faild")
+        assert 'nothing here is "faild"; status: can be completed success' in session.notice("run")
+        pane.set_filter("is:foo")
+        assert 'nothing here is "foo"; is: can be ok running waiting warn bad' in session.notice("run")
+        pane.set_filter("is:paused")
+        assert "nothing here is" not in session.notice("run"), "it might be, and is not now"
+        pane.set_filter("is:fail")
+        assert session.rows().keys == ["github:run:4"]
+        pane.set_filter("z" * 5000)
+        assert "hides 7" in session.notice("run")
+        assert len(session.notice("run")) < 200
+        session.engine.send(run(91, status="foo"))
+        pane.set_filter("status:foo")
+        await session.until(lambda: session.rows().row_count == 1)
+        assert "nothing here is" not in session.notice("run")
+
+
+async def test_thousands_of_rows_are_read_for_the_filter_in_turns() -> None:
+    async with dashboard(FakeEngine(first_update(many_rows(3000)))) as session:
+        await session.press("/")
+        session.app.post_message(events.Paste("is:bad"))
+        await session.until(lambda: session.rows().row_count == 150)
+        await session.press("space", "z")
+        await session.until(lambda: session.rows().row_count == 0)
+        await session.press("backspace", "backspace", "backspace")
+        await session.until(lambda: session.rows().row_count == 150)
+        assert session.rows().keys == sorted(session.rows().keys, key=lambda key: int(key.rpartition(":")[2]))
+        await session.press("escape")
+        assert session.rows().row_count == 3000
 
 
 async def test_zoom_and_back() -> None:
@@ -599,7 +708,7 @@ async def test_off_denied_and_stale_are_told_in_their_panes() -> None:
         assert "denied" in session.title("pull")
         assert "MLFLOW_TRACKING_URI" in session.notice("version")
         assert "2m old: HTTP 502, again in 14s (r now)" in session.notice("rollout")
-        session.clock.advance(4)
+        await session.clock.advance(4)
         session.app.dashboard.tick()
         await session.pilot.pause()
         assert "again in 10s" in session.notice("rollout")
@@ -680,6 +789,52 @@ async def test_help_lists_every_action_with_its_keys() -> None:
         assert "z    " in next(line for line in session.lines() if "pane.zoom" in line)
         await session.press("escape")
         assert session.app.screen is session.app.dashboard
+
+
+async def test_in_a_small_terminal_help_has_no_ids_and_the_footer_names_the_way_out() -> None:
+    async with dashboard(size=(80, 80)) as session:
+        assert "q quit" in session.lines()[-1]
+        assert "zoom" not in session.lines()[-1]
+        await session.press("?")
+        shown = session.screen()
+        assert "row.open" not in shown
+        assert "☑  items of the pull request" in shown
+        assert "▲▼ more or less" in shown
+        await session.pilot.resize_terminal(100, 80)
+        await session.until(lambda: "row.open" in session.screen())
+
+
+async def test_a_source_whose_quota_is_used_up_is_not_said_to_be_read() -> None:
+    limited = SourceState(
+        source="github", kind=SourceKind.GITHUB, label="api.github.com", status=SourceStatus.LIMITED,
+        retry_at=ago(minutes=-12), fetched_at=ago(minutes=3),
+    )  # fmt: skip
+    async with dashboard(FakeEngine(first_update(sources=states(github=limited)))) as session:
+        assert "quota used up until 20 Nov 14:14Z" in session.notice("run")
+        assert "r now" not in session.notice("run")
+        await session.press("r")
+        await session.until(lambda: "api.github.com: quota used up until 20 Nov 14:14Z" in session.screen())
+
+
+async def test_labels_have_the_room_that_they_need() -> None:
+    row = rollout("churn", labels={"app.kubernetes.io/part-of-the-platform": "fraud"})
+    async with dashboard(FakeEngine(first_update([row]))) as session:
+        await session.press("4", "enter")
+        await session.until(lambda: "Jobs" in session.app.dashboard.drawer.body.text)
+        assert "app.kubernetes.io/part-of-the-platform    fraud" in session.app.dashboard.drawer.body.text
+
+
+async def test_details_tell_ages_of_now_and_mark_what_did_not_run() -> None:
+    async with dashboard() as session:
+        await session.press("enter")
+        body = session.app.dashboard.drawer.body
+        await session.until(lambda: "Jobs" in body.text)
+        assert "· skipped" in body.text
+        assert "4m ago" in body.text
+        await session.clock.advance(60)
+        session.app.dashboard.tick()
+        assert "4m ago" not in body.text
+        assert "5m ago" in body.text
 
 
 async def test_own_keys_work_and_are_shown() -> None:

@@ -7,19 +7,22 @@ from typing import Any
 
 import pytest
 
-from mlops_tui.ages import age, duration, one_unit, stamp
+from mlops_tui.ages import age, duration, one_unit, retell, stamp
 from mlops_tui.config.keymap import ACTIONS, read_keymap
 from mlops_tui.config.themes import BadTheme, read_theme, read_themes, theme_folders
-from mlops_tui.domain.base import Attention, Mark, RowKind
-from mlops_tui.domain.describe import describe, title_of
+from mlops_tui.domain.base import Attention, DetailField, DetailSection, Mark, RowKind
+from mlops_tui.domain.describe import describe, join, title_of
 from mlops_tui.domain.errors import ConfigError
 from mlops_tui.domain.pull import Checks
 from mlops_tui.domain.state import Permission, Problem, SourceKind, SourceState, SourceStatus
 from mlops_tui.ui.faces import About, Trouble, face, freshness
 from mlops_tui.ui.filtering import parse_filter
 from mlops_tui.ui.glyphs import MARKS, Glyphs
-from mlops_tui.ui.panes.models import figure
-from mlops_tui.ui.panes.rollouts import image_tag
+from mlops_tui.ui.panes.kind import PaneKind, searchable_fields
+from mlops_tui.ui.panes.models import Models, change_cell, figure
+from mlops_tui.ui.panes.pulls import Pulls
+from mlops_tui.ui.panes.rollouts import Rollouts, image_tag
+from mlops_tui.ui.panes.workflows import Workflows
 from mlops_tui.ui.widgets.columns import Column, fit, lay_out
 from tests.support.fake_engine import NOW, ago, cast, pull, rollout, run, states, version
 
@@ -83,10 +86,14 @@ def test_columns_give_way_by_rank_and_share_what_is_left() -> None:
 
 def test_filters_need_every_word_and_every_field() -> None:
     fields = {"branch": ("feat/bigger-net",), "is": ("bad", "bad")}
-    text = "ml ci pipeline feat/bigger-net failure"
-    assert parse_filter("PIPE branch:bigger is:bad", fields).matches(text, fields)
-    assert not parse_filter("pipe branch:main", fields).matches(text, fields)
-    assert not parse_filter("pipe ranker", fields).matches(text, fields)
+
+    def passes(text: str) -> bool:
+        return parse_filter(text, fields).matches(lambda: "ml ci pipeline feat/bigger-net failure", lambda: fields)
+
+    assert passes("PIPE branch:bigger is:bad")
+    assert not passes("pipe branch:main")
+    assert not passes("pipe ranker")
+    assert not passes("is:ad"), "a state is known by how it begins"
     assert not parse_filter("branch:", fields), "a key without a value yet hides nothing"
     assert parse_filter("v12-4f:x", fields).words == ("v12-4f:x",), "what cannot be a key is a word"
 
@@ -96,6 +103,49 @@ def test_an_unknown_filter_key_is_named_with_its_nearest() -> None:
     assert found.problem == 'no key "brnch:" here, did you mean branch:?'
     assert not found
     assert parse_filter("zzz:x", ("branch", "repo")).problem.endswith("there are branch repo")
+
+
+def test_a_filter_that_grew_narrows_and_another_does_not() -> None:
+    def narrows(text: str, other: str) -> bool:
+        return parse_filter(text, ("is",)).narrows(parse_filter(other, ("is",)))
+
+    assert narrows("main", "mai")
+    assert narrows("main is:bad", "main")
+    assert narrows("is:bad", "is:b")
+    assert not narrows("mai", "main")
+    assert not narrows("main", "is:bad")
+    assert not narrows("is:bad", "is:ad")
+
+
+def test_what_is_pasted_by_mistake_is_neither_searched_for_nor_repeated() -> None:
+    words = parse_filter("word " * 1000, ("is",))
+    assert words.words == ("word",)
+    assert "first 200 characters" in words.problem
+    key = parse_filter("k" * 5000 + ":x", ("is",))
+    assert len(key.problem) < 100
+    assert len(parse_filter("z" * 5000, ("is",)).words[0]) == 200
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (run(1, conclusion="failure", reason="failed", mark=Mark.BAD, attention=Attention.BAD), "failure failed bad"),
+        (run(1, conclusion="timed_out", reason="timed out; #2 passed", mark=Mark.BAD), "timed out timed_out"),
+        (run(1, conclusion="", status="in_progress"), "in_progress in progress"),
+        (rollout("x", reason="rollout stuck: quota, 3/6 ready"), "complete stuck rollout"),
+        (pull(1, "x", draft=True, reason="draft: a check failed"), "draft failed mergeable"),
+        (version("x", 1, reason="registration failed", status="FAILED_REGISTRATION"), "failed_registration failed"),
+    ],
+)
+def test_states_are_found_by_the_words_on_the_row_and_by_the_systems_own(row: Any, words: str) -> None:
+    kinds: dict[str, PaneKind[Any]] = {kind.kind: kind for kind in (Workflows(), Models(), Rollouts(), Pulls())}
+    kind = kinds[row.kind]
+    fields = searchable_fields(kind, row)
+    for key in ("is", "status"):
+        for word in words.split():
+            if (key, word) != ("status", "bad"):
+                assert parse_filter(f"{key}:{word}", kind.filter_keys).matches(str, lambda: fields), (key, word)
+    assert not parse_filter("status:passed", kind.filter_keys).matches(str, lambda: fields)
 
 
 # Keys
@@ -244,6 +294,10 @@ def github(status: SourceStatus, **values: Any) -> SourceState:
             "none", 'Filter "main" hides 7 (esc clears)',
         ),
         (
+            about(github(SourceStatus.LIVE), total=9, shown=2, filter="x" * 200),
+            "none", f'Filter "{"x" * 39}…" hides 7 (esc clears)',
+        ),
+        (
             about(github(SourceStatus.LIVE), total=9, shown=2, attention_only=True),
             "none", "attention only hides 7 (! shows all)",
         ),
@@ -312,6 +366,23 @@ def test_figures_stay_short(value: float, shown: str) -> None:
     assert figure(value) == shown
 
 
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [(None, ""), (0.0, "±0"), (0.0009, "▲0.001"), (-0.0123, "▼0.012"), (0.00001, "▲<0.001"), (-1234.0, "▼1234")],
+)
+def test_changes_are_figures_for_people(change: float | None, shown: str) -> None:
+    text, _ = change_cell(change)
+    assert text == shown
+
+
+def test_versions_stand_in_the_order_in_which_they_matter() -> None:
+    rows = [
+        version("m", 1, aliases=("stable",), stage="Archived"), version("m", 7, stage="Archived"), version("m", 8),
+        version("m", 9, stage="Staging"), version("m", 3, stage="Production"), version("m", 6),
+    ]  # fmt: skip
+    assert [row.version for row in sorted(rows, key=lambda row: Models().order(row, ()))] == [3, 1, 9, 8, 7, 6]
+
+
 def test_every_row_of_the_cast_describes_itself() -> None:
     for row in cast():
         sections = describe(row, NOW)
@@ -329,14 +400,85 @@ def test_descriptions_name_what_is_particular() -> None:
     assert value(run(4), "took") == "6m12s"
     assert value(run(4, finished_at=None), "running for") == "10m12s"
     compared = version("ranker", 3, metric="ndcg", metrics={"ndcg": 0.6}, metric_change=-0.01, champion_version=2)
-    assert value(compared, "compared") == "ndcg -0.01 against v2"
+    assert value(compared, "vs champion v2") == "ndcg -0.01"
+    champion = compared.model_copy(update={"aliases": ("champion",)})
+    assert value(champion, "vs v2 before it") == "ndcg -0.01"
     assert value(rollout("churn", ready=3), "ready") == "3 of 4"
     assert value(pull(1, "x", checks=Checks.DENIED), "checks") == "the token may not read them"
+    assert value(pull(1, "x", done=7), "checklist") == "7/9 done"
     titles = [section.title for section in describe(pull(1, "x", done=7), NOW)]
-    assert titles == ["Pull request", "Checklist 7/9: General", "Checklist 7/9: Model changes"]
+    assert titles == ["Pull request", "Checklist: General 3/3", "Checklist: Model changes 4/6"]
+    assert describe(pull(1, "x", items=3), NOW)[1].title == "Checklist: General", "the total is told already"
     bad = run(5, mark=Mark.BAD, attention=Attention.BAD, reason="lint failed")
     why = next(field for field in describe(bad, NOW)[0].fields if field.label == "why")
     assert why.mark is Mark.BAD
+
+
+def section(title: str, *fields: tuple[str, str, Mark]) -> DetailSection:
+    return DetailSection(title=title, fields=tuple(DetailField(label=a, value=b, mark=c) for a, b, c in fields))
+
+
+def test_a_pull_request_keeps_its_shape_when_the_rest_arrives() -> None:
+    row = pull(1, "x", done=7)
+    before = describe(row, NOW)
+    answer = [
+        *describe(row.model_copy(update={"checklist": row.checklist[:-1]}), NOW),
+        section("Checklist: General", ("Item 1", "done", Mark.OK)),
+        section("Checks", ("lint", "success", Mark.OK), ("docs", "skipped", Mark.OK), ("e2e", "neutral", Mark.OK)),
+        section("Reviews", ("mira", "approved · 2026-11-20 13:59:05 UTC", Mark.OK)),
+    ]
+    joined = join(row, answer, NOW)
+    assert joined[: len(before)] == before
+    assert [one.title for one in joined[len(before) :]] == ["Checks", "Reviews"]
+    assert [field.mark for field in joined[-2].fields] == [Mark.OK, Mark.NONE, Mark.NONE]
+    assert joined[-1].fields[0].value == "approved · 20 Nov 13:59Z, 3m ago"
+    assert join(row, answer, NOW + timedelta(minutes=2))[-1].fields[0].value.endswith("5m ago")
+
+
+def test_the_cause_comes_second_with_the_worst_first() -> None:
+    row = rollout("fraud-api", mark=Mark.BAD, attention=Attention.BAD)
+    pods = section(
+        "Pods", ("a", "Running", Mark.OK), ("b", "Pending", Mark.WAITING), ("c", "ImagePullBackOff", Mark.BAD)
+    )
+    events = section("Events", ("2026-11-20 14:02:01Z", "Failed  pod/c", Mark.WARN))
+    joined = join(row, (*describe(row, NOW), events, pods, section("Conditions", ("none", "", Mark.NONE))), NOW)
+    assert [one.title for one in joined] == ["Rollout", "Pods", "Deployment", "Labels", "Events", "Conditions"]
+    assert [field.label for field in joined[1].fields] == ["c", "b", "a"]
+    assert len(joined[0].fields) < 12, "or the cause would be out of sight in half a screen"
+    assert joined[4].fields[0].label == "20 Nov 14:02Z, 10s ago"
+    well = section("Pods", ("a", "Running", Mark.OK))
+    assert join(row, (*describe(row, NOW), well), NOW)[-1].title == "Pods"
+
+
+def test_a_version_says_each_fact_once() -> None:
+    row = version("ranker", 3, metric="ndcg", metrics={"auc": 0.9, "ndcg": 0.6})
+    fetched = (
+        section("Version", ("Status", "READY", Mark.NONE), ("Registered", "2026-11-20 14:02:01Z", Mark.NONE),
+                ("By", "mira", Mark.NONE)),
+        section("Run", ("Run", "4be1", Mark.NONE), ("Git branch", "main", Mark.NONE)),
+        section("Metrics", ("auc", "0.9  v2 0.8  +0.1", Mark.NONE), ("ndcg", "0.6  v2 0.5  +0.1", Mark.OK)),
+        section("Parameters", ("lr", "0.1", Mark.NONE)),
+    )  # fmt: skip
+    joined = join(row, (*describe(row, NOW), *fetched), NOW)
+    assert [one.title for one in joined] == ["Version", "Source run", "Metrics", "Parameters"]
+    assert [field.label for field in joined[0].fields][-1] == "by"
+    assert [field.label for field in joined[1].fields] == ["run", "git branch"]
+    assert [field.label for field in joined[2].fields] == ["ndcg", "auc"], "the one that decides comes first"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("started 2026-11-20 14:01:11Z", "started 20 Nov 14:01Z, 1m ago"),
+        ("2026-11-20T14:01:11Z", "20 Nov 14:01Z, 1m ago"),
+        ("2025-01-02 03:04:05 UTC", "2 Jan 2025 03:04Z, 687d ago"),
+        ("2026-13-45 99:99:99Z", "2026-13-45 99:99:99Z"),
+        ("2026-11-20 14:01:11 local", "2026-11-20 14:01:11 local"),
+        ("v1.2", "v1.2"),
+    ],
+)
+def test_moments_in_fetched_text_are_told_as_all_others(text: str, shown: str) -> None:
+    assert retell(text, NOW) == shown
 
 
 def test_no_colour_is_named_outside_the_theme_files() -> None:

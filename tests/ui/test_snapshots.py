@@ -8,10 +8,12 @@ from textual.pilot import Pilot
 
 from mlops_tui.config.themes import theme_folders
 from mlops_tui.domain.base import RowKind
+from mlops_tui.domain.errors import EngineError
 from mlops_tui.domain.state import Problem, SourceKind, SourceState, SourceStatus
 from mlops_tui.ui.app import DashboardApp
 from mlops_tui.ui.options import UiOptions
-from tests.support.fake_engine import FakeEngine, ManualClock, ago, cast, first_update, rollout, states
+from tests.support.clock import ManualClock
+from tests.support.fake_engine import FakeEngine, ago, cast, first_update, rollout, states
 
 Compare = Callable[..., bool]
 
@@ -32,7 +34,7 @@ def app(engine: FakeEngine | None = None, **options: Any) -> DashboardApp:
     return found
 
 
-def after(*keys: str, rows: bool = True) -> Callable[[Pilot[str]], Any]:
+def after(*keys: str, rows: bool = True, lost: bool = False) -> Callable[[Pilot[str]], Any]:
     """Return what to do before the picture: wait for the board, press keys, wait for what they start."""
 
     async def play(pilot: Pilot[str]) -> None:
@@ -40,6 +42,10 @@ def after(*keys: str, rows: bool = True) -> Callable[[Pilot[str]], Any]:
         assert isinstance(board, DashboardApp)
         for _ in range(200):
             if not rows or any(pane.rows.row_count for pane in board.dashboard.panes.values()):
+                break
+            await pilot.pause(0.01)
+        for _ in range(200):
+            if not lost or "engine" in str(board.dashboard.header.render()):
                 break
             await pilot.pause(0.01)
         await pilot.press(*keys)
@@ -87,6 +93,29 @@ def test_faces_of_sources_that_fail(snap_compare: Compare) -> None:
     rows = [row for row in cast() if row.kind == RowKind.ROLLOUT]
     engine = FakeEngine(first_update([*rows, rollout("batch")], sources))
     assert snap_compare(app(engine), terminal_size=(150, 30), run_before=after("4"))
+
+
+def test_faces_of_sources_that_wait_or_have_nothing(snap_compare: Compare) -> None:
+    sources = states(
+        github=SourceState(source="github", kind=SourceKind.GITHUB, label="api.github.com",
+                           status=SourceStatus.LIMITED, fetched_at=ago(minutes=3), retry_at=ago(minutes=-12)),
+        mlflow=SourceState(source="mlflow", kind=SourceKind.MLFLOW, label="mlflow.acme.example",
+                           status=SourceStatus.UNREACHABLE, error="connection refused", retry_at=ago(seconds=-14),
+                           hint="is the server running?"),
+    )  # fmt: skip
+    rows = [row for row in cast() if row.kind == RowKind.RUN]
+    engine = FakeEngine(first_update(rows, sources))
+    assert snap_compare(app(engine), terminal_size=(110, 24), run_before=after("4"))
+
+
+def test_the_engine_is_lost(snap_compare: Compare) -> None:
+    engine = FakeEngine(first_update())
+    engine.fail(EngineError("the engine died with signal 9"))
+    assert snap_compare(app(engine), terminal_size=(110, 24), run_before=after(lost=True))
+
+
+def test_dashboard_in_a_large_terminal(snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=(200, 50), run_before=after("3"))
 
 
 def test_filter_in_ascii(snap_compare: Compare) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pexpect
@@ -46,6 +47,44 @@ def test_the_terminal_is_given_back(number: signal.Signals | None, code: int) ->
         assert child.exitstatus == code
     finally:
         child.close(force=True)
+
+
+@pytest.mark.parametrize("around", ["", "paste"])
+def test_bytes_that_are_no_utf_8_are_dropped(around: str) -> None:
+    child = spawn()
+    try:
+        child.expect("fraud-api")
+        child.send("/")
+        child.expect("words or")
+        before, after = (b"\x1b[200~", b"\x1b[201~") if around else (b"", b"")
+        os.write(child.child_fd, before + b"\xe9ran\xff\xfekerz\xe9" + after)
+        child.expect("rankerz")
+        child.send("é!\r")
+        child.expect("rankerzé!")
+        child.expect("hides 7")
+        child.send("q")
+        child.expect_exact(LEAVES_ALTERNATE_SCREEN)
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert child.exitstatus == 0
+    finally:
+        child.close(force=True)
+
+
+def test_a_terminal_that_goes_away_ends_the_dashboard() -> None:
+    reader, writer = os.openpty()
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=writer, stdout=writer, stderr=writer)
+    os.close(writer)
+    try:
+        seen = b""
+        while b"Pipeline" not in seen:
+            seen += os.read(reader, 65_536)
+        os.close(reader)
+        # No leader of a session, it gets no signal from the system.
+        assert process.wait(30) == 128 + signal.SIGHUP
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_without_colour_the_signs_still_speak() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from mlops_tui.ui.filtering import Fields, state
 from mlops_tui.ui.widgets.columns import Column
 from mlops_tui.ui.widgets.list import Cell, SortKey
 
@@ -31,6 +32,8 @@ class PaneKind(ABC, Generic[R]):
     """Columns that are shown on the first line of a group only."""
     optional: ClassVar[tuple[str, ...]] = ()
     """Columns that are shown only where `distinction` says that they tell rows apart."""
+    instead_of: ClassVar[Mapping[str, str]] = {}
+    """Optional columns that, while they are shown, take the place of another, with its name."""
     filter_keys: ClassVar[tuple[str, ...]]
     """The keys that `fields` has, for `key:value`."""
     empty: ClassVar[str]
@@ -44,7 +47,7 @@ class PaneKind(ABC, Generic[R]):
 
     @abstractmethod
     def fields(self, row: R) -> Mapping[str, Iterable[str]]:
-        """Return what `key:value` looks at, beside `is`."""
+        """Return what `key:value` looks at, with GitHub's or MLflow's own words in `status`, and without `is`."""
 
     @abstractmethod
     def identity(self, row: R) -> str:
@@ -89,9 +92,21 @@ def is_history(row: "BaseRow") -> bool:
     return row.mark in ("bad", "warn") and row.attention in ("ok", "info")
 
 
-def searchable(kind: PaneKind[R], row: R, now: datetime) -> tuple[str, dict[str, tuple[str, ...]]]:
-    """Return what a filter looks at, lower case: the visible text, and the fields. What ages is left out."""
+def visible_text(kind: PaneKind[R], row: R, now: datetime) -> str:
+    """Return the text of a row that a filter's words look at, lower case. What ages is left out."""
     cells = kind.cells(row, now)
-    texts = [cell.text for name, cell in cells.items() if name not in ("age", "took")]
+    return " ".join([*(cell.text for name, cell in cells.items() if name not in ("age", "took")), row.reason]).lower()
+
+
+def searchable_fields(kind: PaneKind[R], row: R) -> Fields:
+    """Return what `key:value` looks at, lower case.
+
+    The state that the row shows in words is among the values of `status:`, and each of its words among those of `is:`.
+    """
     fields = {key: tuple(value.lower() for value in values) for key, values in kind.fields(row).items()}
-    return " ".join([*texts, row.reason]).lower(), fields | {"is": (row.mark, row.attention)}
+    states = {state(value): None for value in fields["status"]} | {state(row.reason.partition(";")[0]): None}
+    states.pop("", None)
+    words = (word for value in states for word in value.split())
+    fields["status"] = tuple(states)
+    fields["is"] = tuple(dict.fromkeys((row.mark, row.attention, *states, *words)))
+    return fields

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from mlops_tui.domain.model import VersionRow
 
-_STAGES = {"Production": 0, "Staging": 2, "Archived": 4}
-"""Places in a model's group; an alias alone is 1, nothing is 3."""
-
 
 class Models(PaneKind["VersionRow"]):
     """Model versions under their model, the one that serves first."""
@@ -61,7 +58,7 @@ class Models(PaneKind["VersionRow"]):
             "aliases": Cell(" ".join(sorted(row.aliases, key=lambda alias: alias != "champion")), plain),
             "metric": Cell(row.metric, "faint"),
             "value": Cell("–" if value is None else figure(value), plain),
-            "change": Cell(*_change(change)),
+            "change": Cell(*change_cell(change)),
             "note": Cell(row.reason or _first_line(row.description), row.mark if row.reason else "faint"),
             "age": Cell(age(row.updated_at or row.created_at, now), "faint"),
         }
@@ -112,10 +109,12 @@ class Models(PaneKind["VersionRow"]):
 
 
 def _role(row: "VersionRow") -> int:
-    if "champion" in row.aliases:
+    """Return the place in a model's group: what serves, what an alias names, what is staged, then all others."""
+    if "champion" in row.aliases or row.stage == "Production":
         return 0
-    place = _STAGES.get(row.stage or "", 3)
-    return min(place, 1) if row.aliases else place
+    if row.aliases:
+        return 1
+    return 2 if row.stage == "Staging" else 3
 
 
 def figure(value: float) -> str:
@@ -130,12 +129,14 @@ def figure(value: float) -> str:
     return f"{value:.3f}" if size < 100 else f"{value:.1f}"
 
 
-def _change(change: float | None) -> tuple[str, str]:
+def change_cell(change: float | None) -> tuple[str, str]:
     if change is None:
         return "", ""
-    if abs(change) < 0.0005:
-        return "= 0", "faint"
-    return f"{'▲' if change > 0 else '▼'}{figure(abs(change))}", "dim"
+    if not change:
+        return "±0", "faint"
+    size = abs(change)
+    shown = "<0.001" if size < 0.0005 else f"{size:.3f}" if size < 1 else figure(size)
+    return f"{'▲' if change > 0 else '▼'}{shown}", "dim"
 
 
 def _first_line(text: str) -> str:

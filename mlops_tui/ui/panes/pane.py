@@ -1,11 +1,13 @@
 """A pane: a frame with name, counts and freshness around a list, and what to say when something is missing."""
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -15,9 +17,9 @@ from textual.widgets import Static
 
 from mlops_tui.config.keymap import Keymap
 from mlops_tui.ui.faces import About, Trouble, face, freshness
-from mlops_tui.ui.filtering import Filter, parse_filter
+from mlops_tui.ui.filtering import STATES, Fields, Filter, clip, has_value, parse_filter
 from mlops_tui.ui.glyphs import MARKS, Glyphs
-from mlops_tui.ui.panes.kind import PaneKind, is_history, searchable
+from mlops_tui.ui.panes.kind import PaneKind, is_history, searchable_fields, visible_text
 from mlops_tui.ui.widgets.columns import wrap
 from mlops_tui.ui.widgets.list import Cell, Entry, RowList
 
@@ -30,6 +32,18 @@ if TYPE_CHECKING:
 
 _COUNTED = ("bad", "warn", "unknown", "waiting", "running", "paused")
 """Marks whose numbers stand in the frame."""
+_LEGAL = (*(mark for mark in MARKS if mark != "none"), "info")
+"""What `is:` takes in every pane."""
+_MOST_VALUES = 10
+"""Values that are listed where nothing has the one that was asked for."""
+_VALUE_LIMIT = 24
+"""Characters of a value in such a list."""
+_REST_AFTER = 60.0
+"""Seconds after which a pane that was left shows its top again."""
+_READ_AT_ONCE = 1000
+"""Rows that are read for the filter without a pause."""
+_TURN = 0.008
+"""Seconds for which reading rows keeps everything else waiting: half of what an eye notices at 60 frames a second."""
 
 
 class Pane(Vertical):
@@ -63,17 +77,21 @@ class Pane(Vertical):
         self._keymap = keymap
         self._now = now
         self.filter = Filter()
+        self._hint = ""
+        self._is_behind = False
         self.attention_only = False
         self._rows: dict[str, Any] = {}
-        self._marks: Counter[str] = Counter()
-        self._attention: Counter[str] = Counter()
+        self._entries: dict[str, Entry[Any]] = {}
+        self._shown_marks: Counter[str] = Counter()
         self._groups: dict[object, set[str]] = {}
         self._group_orders: dict[object, Sequence[Any]] = {}
         self._distinct: dict[str, Counter[str]] = {name: Counter() for name in kind.optional}
-        self._searchable: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {}
+        self._texts: dict[str, str] = {}
+        self._fields_read: dict[str, Fields] = {}
         self._sources: tuple[SourceState, ...] = ()
         self._old_sources: frozenset[str] = frozenset()
         self._connected = False
+        self._left_at = now()
         self._trouble: Trouble | None = None
         self._told: object = None
         grouped = bool(kind.lead)
@@ -108,15 +126,24 @@ class Pane(Vertical):
         if self.kind.lead:
             for group in touched:
                 changed |= self._regroup(group)
-        visible = [self._entry(row) for row in changed.values() if self._passes(row)]
+        self._entries |= {key: self._entry(row) for key, row in changed.items()}
+        visible = [key for key, row in changed.items() if self._passes(row)]
         hidden = [key for key, row in changed.items() if key in self.rows and not self._passes(row)]
         self.rows.columns = self._columns()
-        self.rows.apply(visible, [*gone, *hidden])
+        self._show(visible, [*gone, *hidden])
+        self._hint = self._value_hint()
+
+    def _show(self, keys: Iterable[str], hidden: Iterable[str]) -> None:
+        """Bring the list up to date, and what the frame counts in it."""
+        entries = [self._entries[key] for key in keys]
+        out = [key for key in hidden if key in self.rows]
+        again = [entry.key for entry in entries if entry.key in self.rows]
+        self._shown_marks.subtract(_counted_as(self.rows.item(key)) for key in (*out, *again))
+        self._shown_marks.update(_counted_as(entry.item) for entry in entries)
+        self.rows.apply(entries, out)
 
     def _remember(self, row: Any) -> object:
         self._rows[row.key] = row
-        self._marks[_counted_as(row)] += 1
-        self._attention[row.attention] += 1
         for name, value in self.kind.distinction(row).items():
             self._distinct[name][value] += 1
         group = self.kind.group(row)
@@ -126,9 +153,9 @@ class Pane(Vertical):
 
     def _forget(self, key: str) -> object:
         row = self._rows.pop(key)
-        self._searchable.pop(key, None)
-        self._marks[_counted_as(row)] -= 1
-        self._attention[row.attention] -= 1
+        del self._entries[key]
+        self._texts.pop(key, None)
+        self._fields_read.pop(key, None)
         for name, value in self.kind.distinction(row).items():
             self._distinct[name][value] -= 1
             if not self._distinct[name][value]:
@@ -155,40 +182,98 @@ class Pane(Vertical):
         return Entry(self.kind.order(row, self._group_orders.get(self.kind.group(row), ())), row.key, row)
 
     def _columns(self) -> tuple[Any, ...]:
-        alone = {name for name, values in self._distinct.items() if len(values) < 2}
-        return tuple(column for column in self.kind.columns if column.name not in alone)
+        hidden = {name for name, values in self._distinct.items() if len(values) < 2}
+        hidden |= {self.kind.instead_of[name] for name in self.kind.instead_of if name not in hidden}
+        return tuple(column for column in self.kind.columns if column.name not in hidden)
 
     def _draw(self, row: Any) -> Mapping[str, Cell]:
         cells = dict(self.kind.cells(row, self._now()))
-        word, style = cells["mark"]
-        cells["mark"] = Cell(self._glyphs.mark(word), style)
+        cells["mark"] = cells["mark"]._replace(text=self._glyphs.mark(cells["mark"].text))
         return cells
 
     # Filter
 
     def set_filter(self, text: str) -> None:
         """Show only rows that match; an empty text shows all."""
-        self.filter = parse_filter(text, self.kind.filter_keys)
-        self._refilter()
+        before, self.filter = self.filter, parse_filter(text, self.kind.filter_keys)
+        if self.filter and self._unread > _READ_AT_ONCE:
+            self._is_behind = True
+            self._read_rows()
+        else:
+            self._refilter(narrower=self.filter.narrows(before))
 
     def toggle_attention(self) -> None:
         """Show only rows that need attention, or all again."""
         self.attention_only = not self.attention_only
         self._refilter()
 
-    def _refilter(self) -> None:
-        self.rows.replace([self._entry(row) for row in self._rows.values() if self._passes(row)])
+    def _refilter(self, *, narrower: bool = False) -> None:
+        """Show what passes now; where the filter became `narrower`, what is hidden needs no second look."""
+        out = [key for key in self.rows.keys if not self._passes(self._rows[key])]
+        rows = {} if narrower else self._rows
+        self._show([key for key, row in rows.items() if key not in self.rows and self._passes(row)], out)
+        self._is_behind = False
+        self._hint = self._value_hint()
         self.retell()
 
     def _passes(self, row: Any) -> bool:
         if self.attention_only and row.attention in ("ok", "info"):
             return False
-        if not self.filter:
-            return True
-        found = self._searchable.get(row.key)
+        return not self.filter or self.filter.matches(lambda: self._text(row), lambda: self._fields(row))
+
+    def _text(self, row: Any) -> str:
+        found = self._texts.get(row.key)
         if found is None:
-            found = self._searchable[row.key] = searchable(self.kind, row, self._now())
-        return self.filter.matches(*found)
+            found = self._texts[row.key] = visible_text(self.kind, row, self._now())
+        return found
+
+    def _fields(self, row: Any) -> Fields:
+        found = self._fields_read.get(row.key)
+        if found is None:
+            found = self._fields_read[row.key] = searchable_fields(self.kind, row)
+        return found
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the list is what the filter leaves; not while rows have yet to be read for it."""
+        return not self._is_behind
+
+    @property
+    def _unread(self) -> int:
+        """How many rows have not been read yet for what the filter looks at."""
+        words, terms = (bool(self.filter.words), bool(self.filter.terms))
+        read = min(len(self._texts) if words else len(self._rows), len(self._fields_read) if terms else len(self._rows))
+        return len(self._rows) - read
+
+    @work(exclusive=True, group="read")
+    async def _read_rows(self) -> None:
+        """Read all rows for the filter, in turns with everything else that waits, then filter."""
+        began = time.perf_counter()
+        for row in list(self._rows.values()):
+            if self._rows.get(row.key) is row:
+                self._text(row)
+                if self.filter.terms:
+                    self._fields(row)
+            if time.perf_counter() - began > _TURN:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        self._refilter()
+
+    def _value_hint(self) -> str:
+        """Return which values there are, where the filter asks for a state that no row has."""
+        if self.rows.row_count or not self._rows:
+            return ""
+        for key, value in self.filter.terms:
+            if key not in STATES or any(has_value(self._fields(row), key, value) for row in self._rows.values()):
+                continue
+            if key == "is" and any(mark.startswith(value) for mark in _LEGAL):
+                continue
+            found = Counter(one for row in self._rows.values() for one in self._fields(row)["status"])
+            common = [one.replace(" ", "_") for one, _ in found.most_common() if len(one) <= _VALUE_LIMIT]
+            legal = [*(_LEGAL if key == "is" else ()), *common[:_MOST_VALUES]]
+            there = " ".join(dict.fromkeys(legal))
+            return f'nothing here is "{clip(value, _VALUE_LIMIT)}"; {key}: can be {there}'
+        return ""
 
     @property
     def filter_line(self) -> "Input | None":
@@ -204,6 +289,8 @@ class Pane(Vertical):
         if line is None:
             line = FilterLine(self.filter.text, self.kind.filter_keys)
             await self.mount(line)
+            if len(self._rows) - len(self._texts) > _READ_AT_ONCE:
+                self._read_rows()
         return line
 
     async def close_filter(self) -> None:
@@ -243,8 +330,8 @@ class Pane(Vertical):
 
     @property
     def worst(self) -> Sequence[tuple[str, int]]:
-        """How many rows have each mark that the frame counts, the worst first."""
-        return [(mark, self._marks[mark]) for mark in _COUNTED if self._marks[mark] > 0]
+        """How many rows in the list have each mark that the frame counts, the worst first."""
+        return [(mark, self._shown_marks[mark]) for mark in _COUNTED if self._shown_marks[mark] > 0]
 
     @property
     def total(self) -> int:
@@ -281,7 +368,7 @@ class Pane(Vertical):
             empty=self.kind.empty,
             setup=self.kind.setup,
             filter=self.filter.text,
-            filter_problem=self.filter.problem,
+            filter_problem=self.filter.problem or self._hint,
             attention_only=self.attention_only,
             refresh_key=self._keymap.shown("pane.refresh"),
             back_key=self._keymap.shown("back"),
@@ -340,12 +427,19 @@ class Pane(Vertical):
         self.call_later(self.retell)
 
     def on_descendant_blur(self) -> None:
-        """Colour the frame."""
+        """Colour the frame, and count from here how long nobody is at work in it."""
+        self._left_at = self._now()
         self.call_later(self.retell)
 
     def on_row_list_scrolled(self) -> None:
         """Say whether something bad went out of sight."""
         self.retell()
+
+    def rest(self) -> None:
+        """Show the top again, where trouble comes first, once nobody has been here for a while."""
+        is_down = self.rows.cursor_index > 0 or self.rows.scroll_offset.y > 0
+        if is_down and (self._now() - self._left_at).total_seconds() >= _REST_AFTER:
+            self.rows.rest()
 
     def tick(self) -> None:
         """Let a second pass."""

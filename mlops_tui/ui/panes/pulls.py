@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlops_tui.ages import age
@@ -38,8 +39,8 @@ class Pulls(PaneKind["PullRow"]):
     columns = (
         Column("mark", 1),
         Column("number", 5, right=True, gap=1),
+        Column("address", 12, grow=2, most=24, keep="end", gap=1),
         Column("title", 16, grow=6, most=60, gap=1),
-        Column("repository", 12, grow=1, most=24, keep="end", rank=5),
         Column("reason", 14, grow=3, rank=8, since=100),
         Column("branch", 12, grow=2, most=28, keep="end", rank=7, since=120),
         Column("author", 10, grow=1, most=16, rank=6, since=84),
@@ -48,7 +49,8 @@ class Pulls(PaneKind["PullRow"]):
         Column("review", 10, rank=3),
         Column("age", 4, right=True, gap=1, rank=4),
     )
-    optional = ("repository",)
+    optional = ("address",)
+    instead_of = MappingProxyType({"address": "number"})
     filter_keys = ("title", "author", "branch", "base", "repo", "label", "checks", "review", "status", "is")
     empty = "nothing open"
     setup = 'no GitHub repository configured. Add [github] repositories = ["owner/name"]'
@@ -63,7 +65,9 @@ class Pulls(PaneKind["PullRow"]):
             "mark": mark_cell(row),
             "number": Cell(f"#{row.number}", "strong"),
             "title": Cell(f"draft: {row.title}" if row.draft else row.title, "dim" if row.draft else "name"),
-            "repository": Cell(row.repository, "dim"),
+            "address": Cell(
+                f"{row.repository}#{row.number}", "strong", f"{row.repository.rpartition('/')[2]}#{row.number}"
+            ),
             "reason": Cell(row.reason, row.mark if row.attention not in ("ok", "info") else "dim"),
             "branch": Cell(row.head_branch, "faint"),
             "author": Cell(row.author, "faint"),
@@ -95,4 +99,4 @@ class Pulls(PaneKind["PullRow"]):
 
     def distinction(self, row: "PullRow") -> Mapping[str, str]:
         """Tell repositories apart."""
-        return {"repository": row.repository}
+        return {"address": row.repository}

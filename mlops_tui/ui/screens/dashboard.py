@@ -14,7 +14,7 @@ from textual.screen import Screen
 from mlops_tui.config.keymap import Keymap, Place
 from mlops_tui.ui.bindings import bindings
 from mlops_tui.ui.browser import open_in_browser
-from mlops_tui.ui.faces import Trouble
+from mlops_tui.ui.faces import Trouble, quota_word
 from mlops_tui.ui.feed import Feed
 from mlops_tui.ui.glyphs import Glyphs
 from mlops_tui.ui.panes.models import Models
@@ -113,7 +113,7 @@ class DashboardScreen(Screen[None]):
         if row is None:
             return
         if row.key in changes.removed[row.kind]:
-            self.drawer.mark_gone()
+            self.drawer.mark_gone(self._now())
         elif (fresh := changes.upserted[row.kind].get(row.key)) is not None:
             self.drawer.show_row(fresh, self._now())
             self._fetch_detail(fresh)
@@ -142,7 +142,10 @@ class DashboardScreen(Screen[None]):
     def tick(self) -> None:
         """Let a second pass: ages grow, nothing moves."""
         self._show_header()
-        for pane in self.panes.values():
+        self.drawer.tick(self._now())
+        for kind, pane in self.panes.items():
+            if kind != self.current:
+                pane.rest()
             if pane.display:
                 pane.tick()
             else:
@@ -303,7 +306,7 @@ class DashboardScreen(Screen[None]):
         try:
             detail = await self._feed.detail(RowRef(kind=row.kind, key=row.key))
         except MlopsTuiError as error:
-            self.drawer.show_problem(row.key, error.message)
+            self.drawer.show_problem(row.key, error.message, self._now())
         else:
             self.drawer.show_detail(detail, self._now())
 
@@ -323,12 +326,22 @@ class DashboardScreen(Screen[None]):
             self._refresh(source)
         if self.drawer.display and self.drawer.row is not None:
             self._fetch_detail(self.drawer.row)
-        self._tell(f"reading {self.pane.kind.name} again")
+        self._tell_refresh(self.pane.kind.name, self.pane.kind.source)
 
     def action_refresh_all(self) -> None:
         """Read every source again."""
         self._refresh(None)
-        self._tell("reading all sources again")
+        self._tell_refresh("all sources")
+
+    def _tell_refresh(self, name: str, kind: str = "") -> None:
+        """Say what is read again, and what the engine reads no earlier for being asked."""
+        mirror = self._feed.mirror
+        found = [state for state in mirror.sources.values() if kind in ("", state.kind)] if mirror else []
+        limited = [state for state in found if state.status == "limited"]
+        said = [f"{state.label or state.kind}: {quota_word(state, self._now())}" for state in limited]
+        if not found or len(limited) < len(found):
+            said.insert(0, f"reading {name} again")
+        self._tell("\n".join(said))
 
     @work(group="refresh")
     async def _refresh(self, source: str | None) -> None:

@@ -27,8 +27,8 @@ class Drawer(Container):
         self._glyphs = glyphs
         self.body = DetailBody(glyphs)
         self.row: Row | None = None
-        self._own: tuple[DetailSection, ...] = ()
-        self._fetched: tuple[DetailSection, ...] = ()
+        self._answer: tuple[DetailSection, ...] = ()
+        self._note = ("", "")
         self.display = False
 
     def compose(self) -> ComposeResult:
@@ -37,37 +37,42 @@ class Drawer(Container):
 
     def show_row(self, row: "Row", now: datetime) -> None:
         """Show what the row knows; what was fetched stays while it is the same row."""
-        from mlops_tui.domain.describe import describe, title_of
+        from mlops_tui.domain.describe import title_of
 
         same = self.row is not None and self.row.key == row.key
         self.row = row
-        self._own = describe(row, now)
         if not same:
-            self._fetched = ()
+            self._answer = ()
             self.body.to_top()
         self.border_title = Content(self._glyphs.plain(title_of(row)))
-        note = ("", "") if self._fetched else ("running", "fetching the rest …")
-        self.body.show((*self._own, *self._fetched), note)
+        self._note = ("", "") if self._answer else ("running", "fetching the rest …")
+        self.tick(now)
+
+    def tick(self, now: datetime) -> None:
+        """Tell ages as of `now`."""
+        from mlops_tui.domain.describe import join
+
+        if self.row is not None:
+            self.body.show(join(self.row, self._answer, now), self._note)
 
     def show_detail(self, detail: "Detail", now: datetime) -> None:
         """Add what was fetched, if it is about the row that is still shown."""
-        from mlops_tui.domain.describe import describe
-
         if self.row is None or detail.ref.key != self.row.key:
             return
-        self._own = describe(self.row, now)
-        own = {section.title for section in self._own}
-        self._fetched = tuple(section for section in detail.sections if section.title not in own)
-        self.body.show((*self._own, *self._fetched), ("warn", detail.problem) if detail.problem else ("", ""))
+        self._answer = detail.sections
+        self._note = ("warn", detail.problem) if detail.problem else ("", "")
+        self.tick(now)
 
-    def show_problem(self, key: str, problem: str) -> None:
+    def show_problem(self, key: str, problem: str, now: datetime) -> None:
         """Say why nothing could be fetched."""
         if self.row is not None and self.row.key == key:
-            self.body.show((*self._own, *self._fetched), ("warn", problem))
+            self._note = ("warn", problem)
+            self.tick(now)
 
-    def mark_gone(self) -> None:
+    def mark_gone(self, now: datetime) -> None:
         """Say that the row is not on the board any more."""
-        self.body.show((*self._own, *self._fetched), ("stale", "no longer on the board; this is what was last known"))
+        self._note = ("stale", "no longer on the board; this is what was last known")
+        self.tick(now)
 
     def close(self) -> None:
         """Hide, and forget the row."""

@@ -13,7 +13,10 @@ from textual.widgets import Static
 
 from mlops_tui.config.keymap import ACTIONS, Keymap, Place
 from mlops_tui.ui.glyphs import MARKS, Glyphs
+from mlops_tui.ui.widgets.columns import wrap
 
+_IDS_WIDTH = 100
+"""Columns from which an action's id has room beside its help."""
 _TITLES = {Place.APP: "Anywhere", Place.BOARD: "Dashboard", Place.LIST: "In a list", Place.DETAIL: "In details"}
 
 
@@ -38,12 +41,20 @@ class HelpText(Static):
 
     def on_mount(self) -> None:
         """Write the page."""
+        self._write()
+
+    def on_resize(self) -> None:
+        """Write it anew: ids come and go."""
+        self._write()
+
+    def _write(self) -> None:
         self.update(Content("\n").join([*self._keys(), *self._signs(), *self._filters()]))
 
     def _look(self, name: str) -> Style:
         return self.get_visual_style(f"help--{name}")
 
     def _keys(self) -> Iterable[Content]:
+        ids = self.app.size.width >= _IDS_WIDTH
         for place, title in _TITLES.items():
             yield Content.assemble((title, self._look("title")))
             for action in ACTIONS:
@@ -52,7 +63,7 @@ class HelpText(Static):
                     yield Content.assemble(
                         (f"  {keys:<16}", self._look("key")),
                         (f"{action.help:<52}", self._look("text")),
-                        (action.id, self._look("id")),
+                        (action.id if ids else "", self._look("id")),
                     )
             yield Content("")
 
@@ -60,15 +71,28 @@ class HelpText(Static):
         yield Content.assemble(("Signs", self._look("title")))
         signs = [(f"{self._glyphs.mark(mark)} {mark}  ", self._look(mark)) for mark in MARKS if mark != "none"]
         yield Content.assemble("  ", *signs)
+        none = self._glyphs.mark("none")
+        for sign, meaning in (
+            (none, "none of these: skipped, cancelled, or nothing to say"),
+            ("☑", "items of the pull request's checklist that are done, of all"),
+            ("▲▼", "more or less of the metric than the champion has; for the champion, than the version before it"),
+        ):
+            yield from self._explained(sign, 3, meaning)
         yield Content("")
 
     def _filters(self) -> Iterable[Content]:
         yield Content.assemble(("Filters", self._look("title")))
-        rule = "  plain words match what is visible, all of them; key:value looks in one field"
-        yield Content.assemble((rule, self._look("text")))
+        yield from self._explained(
+            "", 0, "plain words match what is visible, all of them; key:value looks in one field"
+        )
         for name, keys in self._filter_keys:
-            listed = " ".join(f"{key}:" for key in keys)
-            yield Content.assemble((f"  {name:<16}", self._look("key")), (listed, self._look("text")))
+            yield from self._explained(name, 16, " ".join(f"{key}:" for key in keys))
+
+    def _explained(self, name: str, room: int, text: str) -> Iterable[Content]:
+        """Yield a name and, beside it, what there is to say of it."""
+        for number, line in enumerate(wrap(self._glyphs.plain(text), max(20, self.size.width - room - 2))):
+            shown = self._glyphs.plain(name) if number == 0 else ""
+            yield Content.assemble((f"  {shown:<{room}}", self._look("key")), (line, self._look("text")))
 
 
 class HelpScreen(ModalScreen[None]):

@@ -19,9 +19,6 @@ from mlops_tui.ui.widgets.columns import fit, wrap
 if TYPE_CHECKING:
     from mlops_tui.domain.base import DetailSection
 
-_LABEL = 24
-"""Cells for the labels at most, and never more than a third of the width."""
-
 
 class Run(NamedTuple):
     """A text and the name of its style."""
@@ -84,7 +81,7 @@ class DetailBody(ScrollView, can_focus=True, inherit_bindings=False):
                 self._lines.append((Run(f"{sign} ", mark), Run(part, mark)))
             self._lines.append(())
         labels = [cell_len(field.label) for section in self._sections for field in section.fields]
-        self._label_width = min(max(labels, default=0), _LABEL, width // 3)
+        self._label_width = min(max(labels, default=0), width // 3)
         for section in self._sections:
             self._starts.append(len(self._lines))
             self._lines.append((Run(self._glyphs.plain(section.title), "title"),))
@@ -97,8 +94,12 @@ class DetailBody(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def _field_lines(self, label: str, value: str, mark: str, width: int) -> Iterable[Line]:
+        # By now sections have brought the domain along, which must not come before the first frame.
+        from mlops_tui.domain.describe import is_not_run
+
         room = self._label_width
-        sign = " " if mark == "none" else self._glyphs.mark(mark)
+        # What did not run has a sign of its own; any other fact without a mark has none.
+        sign = " " if mark == "none" and not is_not_run(value) else self._glyphs.mark(mark)
         names = wrap(self._glyphs.plain(label), room) or [""]
         values = wrap(self._glyphs.plain(value), width - room - 4) or [""]
         for number in range(max(len(names), len(values))):

@@ -10,8 +10,10 @@ from textual.widget import Widget
 from mlops_tui.config.keymap import ACTIONS, Action, Keymap, Place
 from mlops_tui.ui.glyphs import Glyphs
 
-_ALWAYS = ("palette", "help")
+_ALWAYS = ("palette", "help", "quit")
 """What stays however short the line: from there everything else is found."""
+_FIRST_TO_GO = "pane.zoom"
+"""What goes first: where the line is short, one pane has the whole screen anyway."""
 _ABOUT_ROWS = ("row.browser", "row.copy_id", "pane.refresh")
 """What of the board's keys is about the row that the details show."""
 _TYPING = (("enter", "keep"), ("esc", "clear"), ("", "plain words, or key:value such as is:bad"))
@@ -48,7 +50,7 @@ class Footer(Widget):
         shown = {action.id: (self._keymap.shown(action.id), action.label) for action in actions}
         if self._place is Place.DETAIL:
             shown = {"back": (self._keymap.shown("back"), "close"), **shown}
-        droppable = [name for name in shown if name not in _ALWAYS]
+        droppable = sorted((name for name in shown if name not in _ALWAYS), key=lambda name: name == _FIRST_TO_GO)
         while droppable and _width(shown.values()) > self.size.width:
             del shown[droppable.pop()]
         return list(shown.values())

@@ -4,6 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -26,10 +27,15 @@ SortKey = tuple[Any, ...]
 
 
 class Cell(NamedTuple):
-    """A text and the name of its style: a mark, `name`, `dim`, `faint`, or empty for plain."""
+    """A text and the name of its style: a mark, `name`, `dim`, `faint`, or empty for plain.
+
+    Attributes:
+        short: What stands for the text where there is no room for it.
+    """
 
     text: str
     style: str = ""
+    short: str = ""
 
 
 class _Slot(NamedTuple):
@@ -200,18 +206,18 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         if self._cursor != before:
             self.post_message(self.Moved(self, self._cursor))
 
-    def replace(self, entries: Sequence[Entry[T]]) -> None:
-        """Make `entries` all there is; the cursor keeps its key if that is still there."""
-        kept = {entry.key for entry in entries}
-        self.apply(entries, [key for key in self._sorts if key not in kept])
-
     def _rebuild(self, entries: Sequence[Entry[T]], gone: Iterable[str]) -> None:
+        stale = {*gone, *(entry.key for entry in entries)}
         for key in gone:
             del self._sorts[key], self._items[key]
+        # What stays is in order, which makes sorting it anew with the rest cheap.
+        self._places = [place for place in self._places if place[1] not in stale]
         for entry in entries:
             self._sorts[entry.key] = entry.sort
             self._items[entry.key] = entry.item
-        self._places = sorted((sort, key) for key, sort in self._sorts.items())
+        if entries:
+            self._places += [(entry.sort, entry.key) for entry in entries]
+            self._places.sort()
 
     def _put_in(self, entry: Entry[T]) -> None:
         known = self._sorts.get(entry.key)
@@ -242,6 +248,16 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         if place[1] not in self._sorts:
             self._cursor = self._places[min(bisect_left(self._places, place), len(self._places) - 1)][1]
         self._scroll_to_line(self.cursor_index - line)
+
+    def rest(self) -> None:
+        """Show the top again, as if nobody had chosen a row."""
+        self.moved_by_hand = False
+        before = self._cursor
+        self._cursor = self._places[0][1] if self._places else None
+        self._scroll_to_line(0)
+        if self._cursor != before:
+            self.refresh()
+            self.post_message(self.Moved(self, self._cursor))
 
     # Moving
 
@@ -321,8 +337,9 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         self._repaint_changes()
 
     def _repaint_changes(self) -> None:
-        for y, painted in list(self._painted.items()):
-            if self._line(y) != painted:
+        # Every line in sight: what was painted is forgotten with a change of size or style.
+        for y in range(self.scrollable_content_region.height):
+            if self._line(y) != self._painted.get(y):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def notify_style_update(self) -> None:
@@ -370,7 +387,9 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
             if used > 1:
                 yield Segment(" " * column.gap, base)
                 used += column.gap
-            text, style = ("", "") if column.name in hidden else slot.cell
+            text, style, short = ("", "", "") if column.name in hidden else slot.cell
+            if short and cell_len(text) > slot.room:
+                text = short
             keep, right = ("start", False) if slot.spans else (column.keep, column.right)
             shown = fit(self._glyphs.plain(text), slot.room, keep, right, ellipsis)
             yield Segment(shown, base + (old or self._style(style)))
