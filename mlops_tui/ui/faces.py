@@ -137,7 +137,8 @@ def _source_lines(about: About, state: "SourceState", now: datetime, several: bo
         case "limited":
             yield Say("paused", f"{name}{quota_word(state, now)}{_again(state.retry_at, now, '')}{hint}")
         case "off":
-            yield Say("none", f"{name}off: {state.hint or state.error or about.setup}  (mlops-tui config path)")
+            why = ". ".join(part for part in (state.error, state.hint) if part) or about.setup
+            yield Say("none", f"{name}off: {why}  (mlops-tui config path)")
     if state.status in ("live", "stale"):
         mine = (problem for problem in state.problems if about.kind in problem.rows or not problem.rows)
         yield from map(_problem, mine)

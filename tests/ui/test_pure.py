@@ -13,6 +13,7 @@ from mlops_tui.config.themes import BadTheme, read_theme, read_themes, theme_fol
 from mlops_tui.domain.base import Attention, DetailField, DetailSection, Mark, RowKind
 from mlops_tui.domain.describe import describe, join, title_of
 from mlops_tui.domain.errors import ConfigError
+from mlops_tui.domain.model import VersionRow
 from mlops_tui.domain.pull import Checks
 from mlops_tui.domain.state import Permission, Problem, SourceKind, SourceState, SourceStatus
 from mlops_tui.ui.faces import About, Trouble, face, freshness
@@ -380,7 +381,19 @@ def test_versions_stand_in_the_order_in_which_they_matter() -> None:
         version("m", 1, aliases=("stable",), stage="Archived"), version("m", 7, stage="Archived"), version("m", 8),
         version("m", 9, stage="Staging"), version("m", 3, stage="Production"), version("m", 6),
     ]  # fmt: skip
-    assert [row.version for row in sorted(rows, key=lambda row: Models().order(row, ()))] == [3, 1, 9, 8, 7, 6]
+    group = Models().group_order(rows)
+    assert [row.version for row in sorted(rows, key=lambda row: Models().order(row, group))] == [3, 1, 9, 8, 7, 6]
+
+
+def test_the_history_of_all_models_comes_after_what_is_in_use_of_any() -> None:
+    def rows_of(model: str) -> list[VersionRow]:
+        return [
+            version(model, 1, stage="Archived"), version(model, 2, aliases=("champion",)), version(model, 3),
+        ]  # fmt: skip
+
+    groups = {model: Models().group_order(rows_of(model)) for model in ("a", "b")}
+    rows = sorted((*rows_of("b"), *rows_of("a")), key=lambda row: Models().order(row, groups[row.model]))
+    assert [f"{row.model}{row.version}" for row in rows] == ["a2", "a3", "b2", "b3", "a1", "b1"]
 
 
 def test_every_row_of_the_cast_describes_itself() -> None:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from mlops_tui.domain.model import VersionRow
 
 
+_OTHERS = 3
+"""The place of versions that nothing points at."""
+_CALM = 3
+"""The rank of attention from which on nobody is wanted."""
+
+
 class Models(PaneKind["VersionRow"]):
     """Model versions under their model, the one that serves first."""
 
@@ -95,17 +101,25 @@ class Models(PaneKind["VersionRow"]):
         return (row.registry, row.model)
 
     def order(self, row: "VersionRow", group: "Sequence[Any]") -> SortKey:
-        """Return the place: the model that needs somebody first, in it what serves first, then the newest."""
-        return (*group, _role(row), -row.version, row.key)
+        """Return the place: the model that needs somebody first, in it what serves first, then the newest.
+
+        A long history would push the other models out of sight, so that of all of them comes last.
+        """
+        place, newest_in_use = group[:-1], group[-1]
+        history = _role(row) == _OTHERS and row.attention.rank >= _CALM and row.version < newest_in_use
+        return (history, *place, _role(row), -row.version, row.key)
 
     def group_order(self, rows: "Iterable[VersionRow]") -> tuple["Any", ...]:
-        """Return the place of a model: by its worst attention, then by its latest change."""
+        """Return a model's place, by its worst attention, then by its latest change; last its newest version in use."""
         worst, latest, name = 9, 0.0, ("", "")
+        newest_in_use = 0
         for row in rows:
             worst = min(worst, row.attention.rank)
             latest = max(latest, since_epoch(row.updated_at or row.created_at))
             name = (row.registry, row.model)
-        return (worst, -latest, *name)
+            if _role(row) < _OTHERS:
+                newest_in_use = max(newest_in_use, row.version)
+        return (worst, -latest, *name, newest_in_use)
 
 
 def _role(row: "VersionRow") -> int:
@@ -114,7 +128,7 @@ def _role(row: "VersionRow") -> int:
         return 0
     if row.aliases:
         return 1
-    return 2 if row.stage == "Staging" else 3
+    return 2 if row.stage == "Staging" else _OTHERS
 
 
 def figure(value: float) -> str:

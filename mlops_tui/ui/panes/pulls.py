@@ -65,9 +65,8 @@ class Pulls(PaneKind["PullRow"]):
             "mark": mark_cell(row),
             "number": Cell(f"#{row.number}", "strong"),
             "title": Cell(f"draft: {row.title}" if row.draft else row.title, "dim" if row.draft else "name"),
-            "address": Cell(
-                f"{row.repository}#{row.number}", "strong", f"{row.repository.rpartition('/')[2]}#{row.number}"
-            ),
+            # The owner is left to the details: a column that names it here and not there would not line up.
+            "address": Cell(f"{row.repository.rpartition('/')[2]}#{row.number}", "strong"),
             "reason": Cell(row.reason, row.mark if row.attention not in ("ok", "info") else "dim"),
             "branch": Cell(row.head_branch, "faint"),
             "author": Cell(row.author, "faint"),

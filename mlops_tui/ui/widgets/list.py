@@ -4,7 +4,6 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -27,15 +26,10 @@ SortKey = tuple[Any, ...]
 
 
 class Cell(NamedTuple):
-    """A text and the name of its style: a mark, `name`, `dim`, `faint`, or empty for plain.
-
-    Attributes:
-        short: What stands for the text where there is no room for it.
-    """
+    """A text and the name of its style: a mark, `name`, `dim`, `faint`, or empty for plain."""
 
     text: str
     style: str = ""
-    short: str = ""
 
 
 class _Slot(NamedTuple):
@@ -387,9 +381,7 @@ class RowList(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
             if used > 1:
                 yield Segment(" " * column.gap, base)
                 used += column.gap
-            text, style, short = ("", "", "") if column.name in hidden else slot.cell
-            if short and cell_len(text) > slot.room:
-                text = short
+            text, style = ("", "") if column.name in hidden else slot.cell
             keep, right = ("start", False) if slot.spans else (column.keep, column.right)
             shown = fit(self._glyphs.plain(text), slot.room, keep, right, ellipsis)
             yield Segment(shown, base + (old or self._style(style)))
