@@ -12,14 +12,14 @@ __all__ = ["control_plane", "mlflow_server"]
 
 
 TOOLS = ("kubectl", "git")
-"""Programs that some tests need; where one is missing these are left out, and the head of the run says so."""
+"""Programs that some tests need; where one is missing these are left out, and the end of the run says so."""
 
 
-def pytest_report_header() -> str:
-    """Say which real servers and tools the tests run with, beside the demo's."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which real servers and tools the tests ran with, beside the demo's."""
     plane = "yes" if available() else "no (MLOPS_TUI_CONTROL_PLANE names no script that can start one)"
     tools = ", ".join(f"{tool} {'yes' if shutil.which(tool) else 'no'}" for tool in TOOLS)
-    return f"real: MLflow yes, Kubernetes control plane {plane}; tools: {tools}"
+    terminalreporter.write_line(f"real: MLflow yes, Kubernetes control plane {plane}; tools: {tools}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

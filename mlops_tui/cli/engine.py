@@ -44,11 +44,11 @@ def engine(
     from mlops_tui.engine.engine import Engine
     from mlops_tui.engine.process import log_to_file, run_socket, run_stdio
 
-    log_to_file(Path(log_file) if log_file else paths.log_file())
-
     def make() -> Engine:
         if config:
             _await_file(Path(config), await_config)
+        # Only now: the demo's log is in the folder of its world, which takes none that has something in it.
+        log_to_file(Path(log_file) if log_file else paths.log_file())
         settings, path = settings_of(config)
         return build_engine(settings, environments=environments, read_only=read_only, config=path, keep=not no_keep)
 

@@ -36,6 +36,18 @@ def home(tmp_path: Path) -> dict[str, str]:
     return environment
 
 
+@pytest.fixture
+def judged_home(home: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The same, where the servers of a `mlops-tui demo` are judged by the official schemas."""
+    folder = tmp_path / "judged"
+    folder.mkdir()
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join([str(root / "tests" / "support" / "judged_world"), str(root)])
+    yield {**home, "JUDGE_FOLDER": str(folder), "PYTHONPATH": path}
+    found = {record.name: set(record.read_text().splitlines()) for record in folder.iterdir()}
+    assert found == {"github": {"ok"}, "kubernetes": {"ok"}}
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     """An embedded world that answers, behind proxies that judge every exchange by the official schemas."""

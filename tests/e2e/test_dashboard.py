@@ -20,12 +20,12 @@ def demo_home(environment: dict[str, str]) -> str:
     return str(folder)
 
 
-def test_the_demo_from_first_frame_to_quit(home: dict[str, str]) -> None:
-    with Terminal([COMMAND, "demo"], env=home) as terminal:
+def test_the_demo_from_first_frame_to_quit(judged_home: dict[str, str]) -> None:
+    with Terminal([COMMAND, "demo"], env=judged_home) as terminal:
         terminal.wait_for("mlops-tui", "Workflows", "Models", "Rollouts", "Pull requests", "connecting")
         terminal.wait_for(*LIVE)
         terminal.wait_for("fraud-api", "ranker", "☑", absent=["connecting"])
-        folder = demo_home(home)
+        folder = demo_home(judged_home)
         terminal.send("4")
         terminal.send("/fraud-api")
         terminal.wait_for("fraud-api", absent=["ml/churn"])
@@ -48,10 +48,10 @@ def test_the_demo_from_first_frame_to_quit(home: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-def test_nothing_is_left_of_a_demo_that_is_killed(home: dict[str, str], number: signal.Signals) -> None:
-    with Terminal([COMMAND, "demo"], env=home) as terminal:
+def test_nothing_is_left_of_a_demo_that_is_killed(judged_home: dict[str, str], number: signal.Signals) -> None:
+    with Terminal([COMMAND, "demo"], env=judged_home) as terminal:
         terminal.wait_for(*LIVE)
-        folder = demo_home(home)
+        folder = demo_home(judged_home)
         assert len(processes_naming(folder)) >= 3
         terminal.kill(number)
         terminal.wait_end()
@@ -119,10 +119,10 @@ def test_a_clash_of_keys_is_one_line(home: dict[str, str], tmp_path: Path) -> No
         assert b"Traceback" not in terminal.output
 
 
-def test_the_demo_ends_with_its_world_and_says_why(home: dict[str, str]) -> None:
-    with Terminal([COMMAND, "demo"], env=home) as terminal:
+def test_the_demo_ends_with_its_world_and_says_why(judged_home: dict[str, str]) -> None:
+    with Terminal([COMMAND, "demo"], env=judged_home) as terminal:
         terminal.wait_for(*LIVE)
-        folder = demo_home(home)
+        folder = demo_home(judged_home)
         [registry] = [pid for pid, line in processes_naming(folder).items() if "registry_server" in line]
         os.kill(registry, signal.SIGKILL)
         assert terminal.wait_end() == 1
@@ -130,13 +130,13 @@ def test_the_demo_ends_with_its_world_and_says_why(home: dict[str, str]) -> None
     wait_until_gone(folder)
 
 
-def test_the_demo_leaves_nothing_in_the_home_folder(home: dict[str, str]) -> None:
-    with Terminal([COMMAND, "demo"], env=home) as terminal:
+def test_the_demo_leaves_nothing_in_the_home_folder(judged_home: dict[str, str]) -> None:
+    with Terminal([COMMAND, "demo"], env=judged_home) as terminal:
         terminal.wait_for(*LIVE)
         terminal.send("q")
         assert terminal.wait_end() == 0
-    root = Path(home["HOME"]).parent
-    assert [str(path) for path in root.rglob("*") if path.is_file()] == []
+    root, judged = Path(judged_home["HOME"]).parent, Path(judged_home["JUDGE_FOLDER"])
+    assert [str(path) for path in root.rglob("*") if path.is_file() and path.parent != judged] == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -14,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.support.github_schema import check_exchange
 from tests.support.kubernetes_schema import check_event, check_object
@@ -121,3 +124,65 @@ def judging(target: str, check: Check) -> Iterator[tuple[str, Verdict]]:
 async def _serve(server: uvicorn.Server, listener: socket.socket, proxy: _Proxy) -> None:
     await server.serve([listener])
     await proxy.close()
+
+
+class JudgedApp:
+    """An ASGI application whose every exchange is judged; what is found is appended to a file, a line each."""
+
+    def __init__(self, app: ASGIApp, check: Check, record: Path) -> None:
+        self._app = app
+        self._check = check
+        self._record = record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked: list[bytes] = []
+        answered: list[bytes] = []
+        start: Message = {}
+
+        async def listen() -> Message:
+            message = await receive()
+            asked.append(message.get("body", b""))
+            return message
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            else:
+                answered.append(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, listen, tell)
+        finally:
+            if start:
+                self._judge(scope, b"".join(asked), start, b"".join(answered))
+
+    def _judge(self, scope: Scope, sent: bytes, start: Message, body: bytes) -> None:
+        path = f"http://world{scope['path']}?{scope['query_string'].decode()}".removesuffix("?")
+        request = httpx.Request(scope["method"], path, headers=scope["headers"])
+        found = "ok"
+        try:
+            self._check(request, sent, httpx.Response(start["status"], headers=start["headers"]), body)
+        except (AssertionError, ValueError) as error:
+            found = " ".join(f"{request.method} {request.url.path}: {error}".split())[:600]
+        with self._record.open("a", encoding="utf-8") as file:
+            file.write(found + "\n")
+
+
+def judge_world(folder: str) -> None:
+    """Put the judge before the servers of a world that is about to start in this process."""
+    from mlops_tui.demo import github, kubernetes
+
+    checks: tuple[tuple[Any, Check], ...] = ((github, check_github), (kubernetes, check_kubernetes))
+    for module, check in checks:
+        record = Path(folder) / module.__name__.rpartition(".")[2]
+
+        def judged(
+            *given: Any, make: Any = module.create_app, check: Check = check, record: Path = record
+        ) -> JudgedApp:
+            return JudgedApp(make(*given), check, record)
+
+        module.create_app = judged

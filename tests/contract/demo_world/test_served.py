@@ -13,6 +13,8 @@ import pytest
 
 from mlops_tui import demo
 from mlops_tui.config.settings import load_settings
+from tests.support.github_schema import judge_response
+from tests.support.kubernetes_schema import check_object
 
 Addresses = demo.Addresses
 
@@ -20,7 +22,13 @@ Addresses = demo.Addresses
 @pytest.fixture
 def github(addresses: Addresses) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {addresses['github_token']}"}
-    with httpx.Client(base_url=addresses["github_api_url"], headers=headers, trust_env=False, timeout=30) as client:
+    with httpx.Client(
+        base_url=addresses["github_api_url"],
+        headers=headers,
+        trust_env=False,
+        timeout=30,
+        event_hooks={"response": [judge_response]},
+    ) as client:
         yield client
 
 
@@ -35,7 +43,18 @@ def kubernetes(addresses: Addresses, context: str) -> httpx.Client:
     document = json.loads(Path(addresses["kubeconfig"]).read_text())
     (token,) = [user["user"]["token"] for user in document["users"] if user["name"] == context]
     server = document["clusters"][0]["cluster"]["server"]
-    return httpx.Client(base_url=server, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30)
+    return httpx.Client(
+        base_url=server,
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=30,
+        event_hooks={"response": [judge_object]},
+    )
+
+
+def judge_object(response: httpx.Response) -> None:
+    """Check what Kubernetes answered against the official schemas."""
+    check_object(json.loads(response.read()))
 
 
 def test_the_settings_lead_to_the_systems(addresses: Addresses) -> None:

@@ -19,12 +19,6 @@ START_SECONDS = 0.05
 """How long the demo's pods take: about as long as the stand-in for the kubelet on the real server."""
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say so when there was nothing to compare the demo's server with."""
-    if "real_api" not in SERVERS:
-        terminalreporter.write_line("kubernetes_server: no control plane here, the cases ran on the demo's server only")
-
-
 @pytest.fixture
 async def demo_api() -> AsyncIterator[Api]:
     """The demo's server on a port of its own."""
