@@ -18,12 +18,70 @@ _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _COLUMN = {
     "type": "object",
     "required": ["name", "type", "format", "description", "priority"],
-    "properties": {"name": {"type": "string"}, "type": {"enum": ["string", "integer"]}, "priority": {"enum": [0, 1]}},
+    "properties": {
+        "name": {"type": "string"},
+        "type": {"enum": ["string", "integer", "number", "boolean", "date"]},
+        "priority": {"type": "integer", "minimum": 0},
+    },
+}
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_NAMES = {
+    "type": "object",
+    "required": ["plural", "kind"],
+    "properties": {
+        "plural": _TEXT,
+        "singular": _TEXT,
+        "kind": _TEXT,
+        "listKind": _TEXT,
+        "shortNames": _TEXTS,
+        "categories": _TEXTS,
+    },
+    "additionalProperties": False,
+}
+_CONDITION = {
+    "type": "object",
+    "required": ["type", "status"],
+    "properties": {"status": {"enum": ["True", "False", "Unknown"]}, "lastTransitionTime": _TEXT},
+}
+_VERSION = {
+    "type": "object",
+    "required": ["name", "served", "storage"],
+    "properties": {"served": {"type": "boolean"}, "storage": {"type": "boolean"}, "schema": {"type": "object"}},
+}
+_DEFINITION: Mapping[str, Any] = {
+    "required": ["kind", "apiVersion", "metadata", "spec"],
+    "properties": {
+        "metadata": {"$ref": f"{_ROOT}#/$defs/{_META}.ObjectMeta"},
+        "spec": {
+            "required": ["group", "names", "scope", "versions"],
+            "properties": {
+                "names": _NAMES,
+                "scope": {"enum": ["Cluster", "Namespaced"]},
+                "versions": {"type": "array", "items": _VERSION},
+            },
+        },
+        "status": {
+            "properties": {
+                "acceptedNames": _NAMES,
+                "conditions": {"type": ["array", "null"], "items": _CONDITION},
+                "storedVersions": _TEXTS,
+            }
+        },
+    },
 }
 _UNPUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "APIVersions": {
         "required": ["versions", "serverAddressByClientCIDRs"],
         "properties": {"versions": {"type": "array", "items": {"type": "string"}}},
+    },
+    "CustomResourceDefinition": _DEFINITION,
+    "CustomResourceDefinitionList": {
+        "required": ["kind", "apiVersion", "metadata", "items"],
+        "properties": {
+            "metadata": {"$ref": f"{_ROOT}#/$defs/{_META}.ListMeta"},
+            "items": {"type": "array", "items": {**_DEFINITION, "required": ["metadata", "spec"]}},
+        },
     },
     "PartialObjectMetadata": {
         "required": ["kind", "apiVersion", "metadata"],
@@ -71,12 +129,30 @@ def _definitions() -> Mapping[tuple[str, str], str]:
 
 @functools.cache
 def _validator(api_version: str, kind: str) -> Draft202012Validator:
+    if _is_custom(api_version):
+        return Draft202012Validator(_custom(kind), registry=_registry())
     if kind in _UNPUBLISHED:
         return Draft202012Validator(_UNPUBLISHED[kind], registry=_registry())
     name = _definitions().get((api_version, kind))
     if name is None:
         raise SchemaError(f"there is no schema for {api_version} {kind}")
     return Draft202012Validator({"$ref": f"{_ROOT}#/$defs/{name}"}, registry=_registry())
+
+
+def _is_custom(api_version: str) -> bool:
+    """Say whether a group is somebody else's: Kubernetes' own have no dot, or end in `k8s.io`."""
+    group = api_version.rpartition("/")[0]
+    return "." in group and not group.endswith("k8s.io")
+
+
+def _custom(kind: str) -> Mapping[str, Any]:
+    """Return what holds for every custom resource, or list of them."""
+    if kind.endswith("List"):
+        listed = {"type": "array", "items": _custom("")}
+        metadata = {"$ref": f"{_ROOT}#/$defs/{_META}.ListMeta"}
+        required = ["kind", "apiVersion", "metadata", "items"]
+        return {"required": required, "properties": {"metadata": metadata, "items": listed}}
+    return _UNPUBLISHED["PartialObjectMetadata"]
 
 
 def check_object(thing: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ would see a template that none of its ReplicaSets has, and would roll at start. 
 from collections.abc import Callable
 from typing import Any
 
+from mlops_tui.demo.kubernetes.resources import Resource
+from mlops_tui.demo.kubernetes.schemas import completed
 from mlops_tui.demo.kubernetes.store import JsonObject
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -129,7 +131,21 @@ def _lease(body: JsonObject) -> JsonObject:
 
 def _autoscaler(body: JsonObject) -> JsonObject:
     status = {"desiredReplicas": 0, "currentMetrics": None, **(body.get("status") or {})}
-    return {**body, "spec": {"minReplicas": 1, **(body.get("spec") or {})}, "status": status}
+    spec = {"minReplicas": 1, **(body.get("spec") or {})}
+    target = {"type": "Utilization", "averageUtilization": 80}
+    spec["metrics"] = spec.get("metrics") or [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    return {**body, "spec": spec, "status": status}
+
+
+def _definition(body: JsonObject) -> JsonObject:
+    spec = {"conversion": {"strategy": "None"}, **(body.get("spec") or {})}
+    names = spec.get("names") or {}
+    kind = str(names.get("kind", ""))
+    spec["names"] = {"singular": kind.lower(), "listKind": f"{kind}List", **names}
+    spec["versions"] = [{"served": False, "storage": False, **version} for version in spec.get("versions") or ()]
+    stored = [version["name"] for version in spec["versions"] if version["storage"] and "name" in version]
+    status = {"conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+    return {**body, "spec": spec, "status": {**status, **(body.get("status") or {})}}
 
 
 _DEFAULTS: dict[str, Callable[[JsonObject], JsonObject]] = {
@@ -141,12 +157,18 @@ _DEFAULTS: dict[str, Callable[[JsonObject], JsonObject]] = {
     "Event": _event,
     "Lease": _lease,
     "HorizontalPodAutoscaler": _autoscaler,
+    "CustomResourceDefinition": _definition,
 }
 
 
 def with_defaults(body: JsonObject) -> JsonObject:
     """Return an object with its kind's defaults filled in."""
     return _DEFAULTS[body["kind"]](body)
+
+
+def complete(resource: Resource, body: JsonObject) -> JsonObject:
+    """Return an object with what its type fills in, without what its schema does not know."""
+    return with_defaults(body) if resource.definition is None else completed(resource.definition.schema, body)
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

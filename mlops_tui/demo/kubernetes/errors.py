@@ -4,6 +4,7 @@ An `ApiError` is the `Status` object that a client receives: code, reason, messa
 server, because clients (kubectl first) read them.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_tui.demo.kubernetes.resources import Resource
@@ -57,6 +58,11 @@ def forbidden(subject: str, explanation: str, details: dict[str, Any]) -> ApiErr
     return ApiError(403, "Forbidden", f"{subject} is forbidden: {explanation}", details)
 
 
+def forbidden_path(user: str, verb: str, path: str) -> ApiError:
+    """403 for a path that is no resource."""
+    return ApiError(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})
+
+
 def unknown_path() -> ApiError:
     """404: no such resource type."""
     return ApiError(404, "NotFound", "the server could not find the requested resource", {})
@@ -77,8 +83,12 @@ def not_acceptable() -> ApiError:
     return ApiError(406, "NotAcceptable", "406: Not Acceptable", {})
 
 
-def unsupported_media_type() -> ApiError:
-    """415: a body, or a kind of patch, that is not understood."""
+def unsupported_media_type(accepted: Sequence[str] = ()) -> ApiError:
+    """415: a body, or a kind of patch, that is not understood; for custom resources the server names what is."""
+    if accepted:
+        known = f"accepted media types include: {', '.join(accepted)}"
+        message = f"the body of the request was in an unknown format - {known}"
+        return ApiError(415, "UnsupportedMediaType", message)
     return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
@@ -93,6 +103,48 @@ def conflict(resource: Resource, name: str, cause: str = "") -> ApiError:
     cause = cause or "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {cause}'
     return ApiError(409, "Conflict", message, object_details(resource, name))
+
+
+def precondition_failed(resource: Resource, name: str, reason: str) -> ApiError:
+    """409: the precondition of a deletion does not hold; here the server names the kind, not the type."""
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    details = {**object_details(resource, name), "kind": resource.kind}
+    return ApiError(409, "Conflict", f'Operation cannot be fulfilled on {kind} "{name}": {reason}', details)
+
+
+def apply_conflict(conflicts: Mapping[str, Sequence[str]]) -> ApiError:
+    """409: an applied configuration would change what others manage.
+
+    Args:
+        conflicts: For each manager, as messages name it, the paths of the fields.
+    """
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": path}
+        for manager, paths in conflicts.items()
+        for path in paths
+    ]
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+    else:
+        listed = [line for each, paths in conflicts.items() for line in _conflict_lines(each, paths)]
+        message = "\n".join((f"Apply failed with {len(causes)} conflicts: {listed[0]}", *listed[1:]))
+    return ApiError(409, "Conflict", message, {"causes": causes})
+
+
+def _conflict_lines(manager: str, paths: Sequence[str]) -> list[str]:
+    return [f"conflicts with {manager}:", *(f"- {path}" for path in paths)]
+
+
+def namespace_terminating(resource: Resource, name: str, namespace: str) -> ApiError:
+    """403: nothing new in a namespace that is being deleted."""
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    reason = f"unable to create new content in namespace {namespace} because it is being terminated"
+    details = {**object_details(resource, name), "causes": [cause]}
+    return forbidden(f'{resource.qualified} "{name}"', reason, details)
 
 
 def expired(message: str) -> ApiError:
@@ -117,6 +169,13 @@ def invalid(kind: str, group: str, name: str, causes: list[tuple[str, str, str]]
     details["causes"] = [{"reason": reason, "message": message, "field": field} for field, reason, message in causes]
     qualified = f"{kind}.{group}" if group else kind
     return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {listed}', details)
+
+
+def invalid_options(kind: str, field: str, reason: str, message: str) -> ApiError:
+    """422: an option of a request (`CreateOptions`, `PatchOptions` …) that there is not, or not here."""
+    causes = [{"reason": reason, "message": message, "field": field}]
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": causes}
+    return ApiError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {field}: {message}', details)
 
 
 def version_too_large(version: int, current: int) -> ApiError:

@@ -14,7 +14,13 @@ class PodLogs:
     def __init__(self) -> None:
         self._lines: dict[str, deque[tuple[datetime, str]]] = {}
         self._counts: defaultdict[str, int] = defaultdict(int)
+        self._starts: dict[str, tuple[int, int | None]] = {}
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    def begin(self, uid: str) -> None:
+        """Note that a pod's container starts, for the first time or again."""
+        before = self._starts.get(uid)
+        self._starts[uid] = self._counts.get(uid, 0), before[0] if before else None
 
     def add(self, uid: str, moment: datetime, line: str) -> None:
         """Append a line to a pod's log."""
@@ -28,6 +34,20 @@ class PodLogs:
         fresh = min(len(lines), count - position)
         return list(lines)[len(lines) - fresh :], count
 
+    def latest(self, uid: str, *, previous: bool = False) -> tuple[list[tuple[datetime, str]], int]:
+        """Return what the container printed since its latest start, or before it since the one before.
+
+        Also returns the position behind all lines.
+        """
+        start, earlier = self._starts.get(uid, (0, None))
+        lines, position = self.since(uid, start)
+        if not previous:
+            return lines, position
+        if earlier is None:
+            return [], position
+        older = self.since(uid, earlier)[0]
+        return older[: len(older) - len(lines)], position
+
     def exists(self, uid: str) -> bool:
         """Say whether a pod has printed anything."""
         return uid in self._lines
@@ -36,6 +56,7 @@ class PodLogs:
         """Drop a pod's log; whoever follows it is woken."""
         self._lines.pop(uid, None)
         self._counts.pop(uid, None)
+        self._starts.pop(uid, None)
         self._wake(uid)
 
     async def changed(self, uid: str) -> None:

@@ -1,6 +1,7 @@
 """The ASGI application."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,9 +12,10 @@ from mlops_tui.demo.kubernetes import errors
 from mlops_tui.demo.kubernetes.cluster import Cluster
 from mlops_tui.demo.kubernetes.errors import ApiError
 from mlops_tui.demo.kubernetes.http import discovery
-from mlops_tui.demo.kubernetes.http.access import Gate, User
+from mlops_tui.demo.kubernetes.http.access import Gate, User, authorize_path
 from mlops_tui.demo.kubernetes.http.objects import Objects
-from mlops_tui.demo.kubernetes.http.reviews import review
+from mlops_tui.demo.kubernetes.http.reviews import authorize_review, review
+from mlops_tui.demo.kubernetes.resources import ResourceTypes
 
 Handler = Callable[[Request, User], Awaitable[Response]]
 _ANY = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -25,31 +27,37 @@ def create_app(cluster: Cluster, tokens: Mapping[str, str]) -> Starlette:
     Args:
         tokens: For each bearer token its role: `admin` may do everything, `oncall` may get, list and watch.
     """
-    gate, objects = Gate(tokens), Objects(cluster)
+    gate, objects, types = Gate(tokens), Objects(cluster), _Types(cluster.types)
+    reviews: dict[str, Handler] = {f"/apis/{each}/{{plural}}": partial(_review, each) for each in discovery.REVIEWS}
 
     def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        authorizes = handler in (objects.answer, *reviews.values())
+
         async def endpoint(request: Request) -> Response:
             try:
-                return await handler(request, gate.identify(request))
+                user = gate.identify(request)
+                if not authorizes:
+                    authorize_path(user, request.method, request.url.path)
+                return await handler(request, user)
             except ApiError as refusal:
                 headers = {"Retry-After": "1"} if refusal.code == 504 else None
                 return JSONResponse(refusal.status(), refusal.code, headers)
 
         return endpoint
 
-    routes = {
+    routes: dict[str, Handler] = {
         "/version": _version,
         "/healthz": _healthy,
         "/livez": _healthy,
         "/readyz": _healthy,
         "/api": _api,
-        "/apis": _groups,
-        "/api/{version}": _core_resources,
-        "/apis/{group}": _group,
-        "/apis/{group}/{version}": _resources,
-        "/apis/authorization.k8s.io/v1/{plural}": _review,
-        "/openapi/v3": _openapi,
-        "/openapi/v3/{path:path}": _openapi_document,
+        "/apis": types.groups,
+        "/api/{version}": types.core_resources,
+        "/apis/{group}": types.group,
+        "/apis/{group}/{version}": types.resources,
+        **reviews,
+        "/openapi/v3": types.openapi,
+        "/openapi/v3/{path:path}": types.openapi_document,
         "/api/{path:path}": objects.answer,
         "/apis/{path:path}": objects.answer,
         "/{path:path}": _unknown,
@@ -82,36 +90,40 @@ async def _api(request: Request, _: User) -> Response:
     return _document(request, discovery.api_versions(request.url.netloc))
 
 
-async def _groups(request: Request, _: User) -> Response:
-    return _document(request, discovery.group_list())
-
-
-async def _group(request: Request, _: User) -> Response:
-    return _document(request, discovery.group(request.path_params["group"]))
-
-
-async def _core_resources(request: Request, _: User) -> Response:
-    return _document(request, discovery.resource_list(request.path_params["version"]))
-
-
-async def _resources(request: Request, _: User) -> Response:
-    parameters = request.path_params
-    return _document(request, discovery.resource_list(f"{parameters['group']}/{parameters['version']}"))
-
-
-async def _openapi(request: Request, _: User) -> Response:
-    return _document(request, discovery.openapi_paths())
-
-
-async def _openapi_document(request: Request, _: User) -> Response:
-    return _document(request, discovery.openapi_document(request.path_params["path"]))
-
-
-async def _review(request: Request, user: User) -> Response:
+async def _review(group_version: str, request: Request, user: User) -> Response:
+    plural = request.path_params["plural"]
+    authorize_review(user, group_version, plural)
     _only(request, "POST")
     content_type = request.headers.get("content-type", "application/json")
-    return JSONResponse(review(request.path_params["plural"], user, content_type, await request.body()), 201)
+    return JSONResponse(review(group_version, plural, user, content_type, await request.body()), 201)
 
 
 async def _unknown(_: Request, __: User) -> Response:
     raise errors.unknown_path()
+
+
+class _Types:
+    """Answers what types there are, as CustomResourceDefinitions come and go."""
+
+    def __init__(self, types: ResourceTypes) -> None:
+        self._types = types
+
+    async def groups(self, request: Request, _: User) -> Response:
+        return _document(request, discovery.group_list(self._types))
+
+    async def group(self, request: Request, _: User) -> Response:
+        return _document(request, discovery.group(self._types, request.path_params["group"]))
+
+    async def core_resources(self, request: Request, _: User) -> Response:
+        return _document(request, discovery.resource_list(self._types, request.path_params["version"]))
+
+    async def resources(self, request: Request, _: User) -> Response:
+        parameters = request.path_params
+        group_version = f"{parameters['group']}/{parameters['version']}"
+        return _document(request, discovery.resource_list(self._types, group_version))
+
+    async def openapi(self, request: Request, _: User) -> Response:
+        return _document(request, discovery.openapi_paths(self._types))
+
+    async def openapi_document(self, request: Request, _: User) -> Response:
+        return _document(request, discovery.openapi_document(self._types, request.path_params["path"]))

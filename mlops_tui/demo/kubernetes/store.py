@@ -51,6 +51,12 @@ class Stored:
         """The whole object in JSON."""
         return self.resource.type_meta + self.item[1:]
 
+    def seen_as(self, resource: Resource) -> "Stored":
+        """Return the object in another version of its type; custom resources are the same in all of them."""
+        if self.resource is resource:
+            return self
+        return Stored(resource, {**self.body, "apiVersion": resource.group_version})
+
     def owner(self) -> JsonObject | None:
         """Return the reference to the controller that owns the object."""
         references: list[JsonObject] = self.metadata.get("ownerReferences", [])
@@ -123,7 +129,8 @@ class Store:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored | None:
         """Return an object; constant time."""
-        return self._shelves[resource.qualified].objects.get((namespace, name))
+        stored = self._shelves[resource.qualified].objects.get((namespace, name))
+        return stored if stored is None else stored.seen_as(resource)
 
     def select(self, resource: Resource, namespace: str = "") -> list[Stored]:
         """Return the objects of a type, of one namespace or (empty) of all, in list order."""
@@ -131,7 +138,7 @@ class Store:
         keys = shelf.keys
         if namespace:
             keys = keys[bisect_left(keys, (namespace, "")) : bisect_left(keys, (namespace + "\0", ""))]
-        return [shelf.objects[key] for key in keys]
+        return [shelf.objects[key].seen_as(resource) for key in keys]
 
     def owned_by(self, uid: str) -> list[Stored]:
         """Return what has `uid` as its owner, oldest first."""

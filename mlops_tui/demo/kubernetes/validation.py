@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from mlops_tui.demo.kubernetes import schemas
+from mlops_tui.demo.kubernetes.deletion import finalizer_causes
 from mlops_tui.demo.kubernetes.errors import ApiError, bad_request, invalid
 from mlops_tui.demo.kubernetes.resources import Resource
 from mlops_tui.demo.kubernetes.selectors import labels_match
@@ -34,6 +36,8 @@ _SHAPES: tuple[tuple[str, type, str], ...] = (
     ("metadata.labels", dict, "map[string]string"),
     ("metadata.annotations", dict, "map[string]string"),
     ("metadata.ownerReferences", list, "[]v1.OwnerReference"),
+    ("metadata.managedFields", list, "[]v1.ManagedFieldsEntry"),
+    ("metadata.finalizers", list, "[]string"),
     ("spec", dict, "Spec"),
     ("spec.replicas", int, "int32"),
     ("spec.paused", bool, "bool"),
@@ -54,8 +58,10 @@ _SHAPES: tuple[tuple[str, type, str], ...] = (
     ("status.conditions", list, "[]Condition"),
     ("status.containerStatuses", list, "[]v1.ContainerStatus"),
 )
+_METADATA_SHAPES = tuple(shape for shape in _SHAPES if shape[0].startswith("metadata"))
 _STRUCTS = (
     "metadata.ownerReferences",
+    "metadata.managedFields",
     "spec.containers",
     "spec.ports",
     "spec.template.spec.containers",
@@ -65,23 +71,26 @@ _STRUCTS = (
 _TEXT_MAPS = ("metadata.annotations", "metadata.labels", "spec.template.metadata.labels")
 
 
-def check_shape(body: Any, kind: str) -> None:
+def check_shape(body: Any, kind: str, *, custom: bool = False) -> None:
     """Refuse what cannot be read as an object of `kind`, before anything relies on its structure.
+
+    Args:
+        custom: Only the metadata has a known structure, the rest is for the schema of a custom resource.
 
     Raises:
         ApiError: 400, as decoding in the server does.
     """
     if not isinstance(body, dict):
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind")
-    for path, wanted, type_name in _SHAPES:
+    for path, wanted, type_name in _METADATA_SHAPES if custom else _SHAPES:
         value = _at(body, path)
         if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
             raise _not_a(kind, path, value, type_name)
-    for path in _STRUCTS:
+    for path in _STRUCTS[:2] if custom else _STRUCTS:
         for element in _at(body, path) or ():
             if not isinstance(element, dict):
                 raise _not_a(kind, path, element, "struct")
-    for path in _TEXT_MAPS:
+    for path in _TEXT_MAPS[:2] if custom else _TEXT_MAPS:
         for value in (_at(body, path) or {}).values():
             if not isinstance(value, str):
                 raise _not_a(kind, path, value, "string")
@@ -106,8 +115,12 @@ def validate(resource: Resource, body: JsonObject, previous: JsonObject | None =
     Raises:
         ApiError: 422, naming every broken rule.
     """
-    causes = [*_metadata_causes(body)]
-    if resource.kind in ("Deployment", "ReplicaSet"):
+    causes = [*_metadata_causes(body), *finalizer_causes(body, previous)]
+    if resource.definition is not None:
+        causes += schemas.causes(resource.definition.schema, body)
+    elif resource.kind == "CustomResourceDefinition":
+        causes += schemas.definition_causes(body)
+    elif resource.kind in ("Deployment", "ReplicaSet"):
         causes += _workload_causes(body, previous)
     elif resource.kind == "Pod":
         causes += _container_causes(body["spec"], "spec")
@@ -203,8 +216,12 @@ def _lease_causes(spec: JsonObject) -> Iterator[Cause]:
             yield f"spec.{field}", "FieldValueInvalid", f"Invalid value: {value}: {rule}"
 
 
-def negative_scale(name: str, replicas: int) -> ApiError:
+def negative_scale(resource: Resource, name: str, replicas: int) -> ApiError:
     """Return the refusal of a `Scale` below zero."""
+    if resource.definition is not None:
+        message = f"Invalid value: {replicas}: should be a non-negative integer"
+        cause = ((resource.definition.scale or {})["specReplicasPath"], "FieldValueInvalid", message)
+        return invalid(resource.kind, resource.group, name, [cause])
     message = f"Invalid value: {replicas}: {_NOT_NEGATIVE}"
     return invalid("Scale", "autoscaling", name, [("spec.replicas", "FieldValueInvalid", message)])
 

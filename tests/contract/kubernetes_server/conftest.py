@@ -3,10 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from mlops_tui.demo.configuration import write_kubeconfig
 from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour, create_app
+from mlops_tui.demo.kubernetes.tls import Certificate
+from mlops_tui.demo.kubernetes.tls import certificate as make_certificate
 from mlops_tui.domain.clock import SystemClock
 from tests.contract.kubernetes_server.harness import Api, clients
 from tests.support.clock import settle
@@ -15,12 +19,19 @@ from tests.support.kubelet import Kubelet
 from tests.support.serving import serving
 
 SERVERS = ["demo_api", *(["real_api"] if available() else [])]
+TOKENS = {"admin": "admin-token", "oncall": "oncall-token"}
 START_SECONDS = 0.05
 """How long the demo's pods take: about as long as the stand-in for the kubelet on the real server."""
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """The certificate of all demo servers of the session."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
 @pytest.fixture
-async def demo_api() -> AsyncIterator[Api]:
+async def demo_api(certificate: Certificate, tmp_path: Path) -> AsyncIterator[Api]:
     """The demo's server on a port of its own."""
     cluster = Cluster(SystemClock())
     cluster.behaviours += [
@@ -28,10 +39,13 @@ async def demo_api() -> AsyncIterator[Api]:
         ImageBehaviour("*slow*", start_seconds=3600.0),
         ImageBehaviour("*", START_SECONDS),
     ]
-    app = create_app(cluster, {"admin-token": "admin", "oncall-token": "oncall"})
+    app = create_app(cluster, {token: role for role, token in TOKENS.items()})
     controllers = asyncio.create_task(cluster.run())
-    async with serving(app) as address, clients(address, True, "admin-token", "oncall-token") as api:
-        yield api
+    async with serving(app, certificate) as address:
+        kubeconfig = tmp_path / "kubeconfig"
+        write_kubeconfig(kubeconfig, address, TOKENS, certificate.ca_pem)
+        async with clients(address, certificate.client_context(), TOKENS, kubeconfig) as api:
+            yield api
     controllers.cancel()
     with suppress(asyncio.CancelledError):
         await controllers
@@ -42,7 +56,8 @@ async def demo_api() -> AsyncIterator[Api]:
 async def real_api(control_plane: ControlPlane) -> AsyncIterator[Api]:
     """The real control plane, whose pods stay as they were created."""
     plane = control_plane
-    async with clients(plane.server, plane.ssl_context(), plane.admin_token, plane.oncall_token) as api:
+    tokens = {"admin": plane.admin_token, "oncall": plane.oncall_token}
+    async with clients(plane.server, plane.ssl_context(), tokens, plane.kubeconfig) as api:
         yield api
 
 

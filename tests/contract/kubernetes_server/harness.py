@@ -4,9 +4,11 @@ import asyncio
 import itertools
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -45,11 +47,18 @@ def new_namespace() -> str:
 
 @dataclass
 class Api:
-    """One server, a namespace of its own, and two users."""
+    """One server, a namespace of its own, and its users.
+
+    Attributes:
+        anonymous: Sends no token.
+        kubeconfig: Has the contexts `admin` and `oncall`.
+    """
 
     admin: httpx.AsyncClient
     oncall: httpx.AsyncClient
+    anonymous: httpx.AsyncClient
     namespace: str
+    kubeconfig: Path
 
     @property
     def deployments(self) -> str:
@@ -65,6 +74,12 @@ class Api:
     def pods(self) -> str:
         """The path of the namespace's pods."""
         return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    async def apply(self, path: str, configuration: Any, manager: str = "ci", **query: str) -> httpx.Response:
+        """Apply a configuration on the server's side."""
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        query = {"fieldManager": manager, **query} if manager else query
+        return await self.admin.patch(path, content=json.dumps(configuration), headers=headers, params=query)
 
     async def patch(self, path: str, body: Any, kind: str = "merge-patch", **query: str) -> httpx.Response:
         """Send a patch of a kind."""
@@ -115,16 +130,22 @@ async def judge(response: httpx.Response) -> None:
 
 
 @asynccontextmanager
-async def clients(server: str, verify: Any, admin: str, oncall: str) -> AsyncIterator[Api]:
-    """Yield the two users of a server, with a new namespace that is deleted at the end."""
+async def clients(
+    server: str, verify: ssl.SSLContext, tokens: Mapping[str, str], kubeconfig: Path
+) -> AsyncIterator[Api]:
+    """Yield the users of a server, with a new namespace that is deleted at the end.
 
-    def client(token: str) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {token}"}
+    Args:
+        tokens: Those of `admin` and `oncall`.
+    """
+
+    def client(token: str = "") -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         hooks = {"response": [judge]}
         return httpx.AsyncClient(base_url=server, headers=headers, verify=verify, event_hooks=hooks, timeout=PATIENCE)
 
-    async with client(admin) as first, client(oncall) as second:
-        api = Api(first, second, new_namespace())
+    async with client(tokens["admin"]) as first, client(tokens["oncall"]) as second, client() as nobody:
+        api = Api(first, second, nobody, new_namespace(), kubeconfig)
         made = await first.post("/api/v1/namespaces", json={"metadata": {"name": api.namespace}})
         assert made.status_code == 201, made.text
         yield api

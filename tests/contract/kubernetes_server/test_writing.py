@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from tests.contract.kubernetes_server.harness import Api, deployment
 
 CONFLICT = "the object has been modified; please apply your changes to the latest version and try again"
@@ -72,12 +70,6 @@ async def test_what_creation_refuses(api: Api) -> None:
     assert await refused(manifest, nowhere) == (404, 'namespaces "nowhere" not found')
     broken = await api.admin.post(api.deployments, content="{bad", headers={"Content-Type": "application/json"})
     assert (broken.status_code, broken.json()["reason"]) == (400, "BadRequest")
-
-
-async def test_a_dry_run_leaves_nothing(api: Api) -> None:
-    answer = await api.admin.post(api.deployments, json=deployment("dry"), params={"dryRun": "All"})
-    assert answer.status_code == 201
-    assert await api.names(api.deployments) == []
 
 
 async def test_a_merge_patch_replaces_lists_and_deletes_with_null(api: Api) -> None:
@@ -259,12 +251,3 @@ async def test_deletion_takes_what_is_owned_along(live: Api) -> None:
         return not (await live.names(live.replica_sets) or await live.names(live.pods))
 
     await live.until(gone)
-
-
-@pytest.mark.parametrize("precondition", ["uid", "resourceVersion"])
-async def test_a_deletion_may_have_preconditions(api: Api, precondition: str) -> None:
-    await api.create(deployment("fraud", replicas=0))
-    options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {precondition: "1"}}
-    refused = await api.admin.request("DELETE", f"{api.deployments}/fraud", json=options)
-    assert refused.status_code == 409
-    assert await api.names(api.deployments) == ["fraud"]

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import timedelta, timezone
 from typing import Any
 
 import httpx
 import pytest
 
 from mlops_tui.demo.kubernetes import ImageBehaviour, create_app
+from mlops_tui.demo.kubernetes.custom import install_istio
 from mlops_tui.demo.kubernetes.http.lists import SNAPSHOTS
 from mlops_tui.demo.kubernetes.http.paths import Target
 from mlops_tui.demo.kubernetes.http.query import Selection
@@ -145,8 +147,41 @@ async def test_an_access_review_in_protobuf(world: World, verb: bytes, token: st
     assert broken.status_code == 400
 
 
+@pytest.mark.parametrize(("token", "name"), [("a-token", "admin"), ("o-token", "oncall")])
+async def test_who_am_i(world: World, token: str, name: str) -> None:
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    async with client(world, token) as http, client(world, scheme="https") as nobody:
+        answer = (await http.post(path, json={"kind": "SelfSubjectReview"})).json()
+        kinds = (await http.get("/apis/authentication.k8s.io/v1")).json()["resources"]
+        refused = await nobody.post(path, json={})
+    assert answer["status"]["userInfo"]["username"] == name
+    assert [each["kind"] for each in kinds] == ["SelfSubjectReview"]
+    assert 'cannot create resource "selfsubjectreviews"' in refused.json()["message"]
+
+
+async def test_custom_resources_are_applied_too(world: World) -> None:
+    install_istio(world.cluster)
+    path = "/apis/networking.istio.io/v1/namespaces/ml/virtualservices/m"
+    headers = {"Content-Type": "application/apply-patch+yaml"}
+
+    def routes(weight: int) -> str:
+        route = [{"destination": {"host": "m", "subset": "canary"}, "weight": weight}]
+        body = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "m"}}
+        return json.dumps({**body, "spec": {"hosts": ["m"], "http": [{"name": "main", "route": route}]}})
+
+    async with client(world) as http:
+        for manager, weight, code in (("one", 5, 201), ("one", 10, 200), ("two", 50, 409)):
+            answer = await http.patch(path, content=routes(weight), headers=headers, params={"fieldManager": manager})
+            assert answer.status_code == code, answer.text
+        strategic = {"Content-Type": "application/strategic-merge-patch+json"}
+        unsupported = await http.patch(path, content="{}", headers=strategic)
+    assert answer.json()["details"]["causes"][0]["field"] == ".spec.http"
+    assert unsupported.status_code == 415
+
+
 async def test_logs(world: World) -> None:
     pod = world.cluster.objects("Pod")[0]["metadata"]["name"]
+    await world.run(2)
     world.cluster.log("ml", pod, "scored 12 requests")
     path = f"/api/v1/namespaces/ml/pods/{pod}/log"
     async with client(world) as http:
@@ -157,9 +192,36 @@ async def test_logs(world: World) -> None:
             "2026-11-20T14:02:"
         )
         assert (await http.get(path, params={"limitBytes": 5})).text == "start"
-        assert (await http.get(path, params={"sinceSeconds": 0})).text == "scored 12 requests\n"
+        assert (await http.get(path, params={"sinceSeconds": 1})).text == "scored 12 requests\n"
+        now = world.clock.now()
+        for moment in (now, now.astimezone(timezone(timedelta(hours=1)))):
+            query = {"sinceTime": moment.isoformat()}
+            assert (await http.get(path, params=query)).text == "scored 12 requests\n"
         answer = await http.get(path, params={"container": "x"})
         assert answer.json()["message"] == f"container x is not valid for pod {pod}"
+
+
+async def test_logs_of_the_container_before(world: World) -> None:
+    world.cluster.behaviours.append(ImageBehaviour("*:crash", crash=True))
+    world.cluster.apply(manifest("c", image="m:crash", replicas=1))
+    await world.run(3)
+    name = next(pod["metadata"]["name"] for pod in world.cluster.objects("Pod") if "c-" in pod["metadata"]["name"])
+    path, trace = f"/api/v1/namespaces/ml/pods/{name}/log", "Traceback (most recent call last):"
+    async with client(world) as http:
+        for query in ({}, {"previous": "true"}):
+            assert (await http.get(path, params=query)).text.splitlines()[0] == trace
+        await world.run(12)  # crashes again
+        assert (await http.get(path)).text.count(trace) == 1
+        world.cluster.behaviours.clear()
+        await world.run(30)
+        assert (await http.get(path)).text.splitlines()[0] == "starting m:crash"
+        assert (await http.get(path, params={"previous": "true"})).text.splitlines()[0] == trace
+        other = world.cluster.objects("Pod")[-1]["metadata"]["name"]
+        refused = await http.get(path.replace(name, other), params={"previous": "true"})
+    assert (refused.status_code, refused.json()["message"]) == (
+        400,
+        f'previous terminated container "main" in pod "{other}" not found',
+    )
 
 
 async def test_logs_of_a_pod_that_never_started_say_why(world: World) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from mlops_tui.demo.kubernetes.controllers.queue import WorkQueue
 from mlops_tui.demo.kubernetes.registry import Registry, timestamp
-from mlops_tui.demo.kubernetes.resources import EVENTS
+from mlops_tui.demo.kubernetes.resources import EVENTS, ResourceTypes
 from mlops_tui.demo.kubernetes.store import JsonObject, Key, Store, Stored
 from mlops_tui.domain.clock import Clock
 
@@ -95,6 +95,7 @@ class Tools:
     clock: Clock
     queue: WorkQueue
     recorder: Recorder
+    types: ResourceTypes
 
     def now(self) -> str:
         """Return the present as the API writes it."""

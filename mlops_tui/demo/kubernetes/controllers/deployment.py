@@ -4,13 +4,13 @@ It follows the real one (`pkg/controller/deployment`) step by step, because clie
 conditions with their reasons, the order in which ReplicaSets grow and shrink.
 """
 
-import hashlib
 from datetime import datetime, timedelta
 
 from mlops_tui.demo.kubernetes.controllers import rolling
 from mlops_tui.demo.kubernetes.controllers.base import Tools, owner_reference
 from mlops_tui.demo.kubernetes.controllers.conditions import condition_of, with_condition, without_condition
-from mlops_tui.demo.kubernetes.registry import NAME_ALPHABET, parse_timestamp
+from mlops_tui.demo.kubernetes.controllers.templates import same_template, template_hash
+from mlops_tui.demo.kubernetes.registry import parse_timestamp
 from mlops_tui.demo.kubernetes.resources import DEPLOYMENTS, PODS, REPLICA_SETS
 from mlops_tui.demo.kubernetes.store import JsonObject, Stored
 
@@ -79,6 +79,9 @@ class _Sync:
         return self._sets.get(self._new_name)
 
     def run(self) -> None:
+        if "deletionTimestamp" in self._deployment.metadata:
+            self._write_status(self._counted_status())
+            return
         self._note_pause()
         if self._spec.get("paused"):
             self._synchronise_revision(create=False)
@@ -97,10 +100,7 @@ class _Sync:
     # --- revisions -------------------------------------------------------------------------------------------------
 
     def _runs_template(self, replica_set: Stored) -> bool:
-        theirs, ours = replica_set.body["spec"]["template"], self._spec["template"]
-        if theirs["spec"] is not ours["spec"] and theirs["spec"] != ours["spec"]:
-            return False
-        return _own_metadata(theirs) == _own_metadata(ours)
+        return same_template(replica_set.body["spec"]["template"], self._spec["template"], rolling.HASH_LABEL)
 
     def _synchronise_revision(self, *, create: bool) -> None:
         """Find, or make, the ReplicaSet of the current template and number it."""
@@ -142,7 +142,7 @@ class _Sync:
     def _create_replica_set(self, revision: int) -> None:
         namespace, owner = self._deployment.key
         template = self._spec["template"]
-        hash_label = {rolling.HASH_LABEL: _template_hash(template)}
+        hash_label = {rolling.HASH_LABEL: template_hash(template)}
         labels = {**template["metadata"].get("labels", {}), **hash_label}
         size = rolling.new_size(self._spec, self._all, 0)
         selector = self._spec["selector"]
@@ -422,22 +422,3 @@ class _Sync:
 
 def _without(fields: JsonObject, name: str) -> JsonObject:
     return {key: value for key, value in fields.items() if key != name}
-
-
-def _own_metadata(template: JsonObject) -> JsonObject:
-    """Return a template's metadata without the hash label that only ReplicaSets have."""
-    metadata: JsonObject = template["metadata"]
-    labels = _without(metadata.get("labels", {}), rolling.HASH_LABEL)
-    return {**metadata, "labels": labels}
-
-
-def _template_hash(template: JsonObject) -> str:
-    """Return a hash that looks like the real one, which depends on Go's memory layout and cannot be had elsewhere."""
-    number = int.from_bytes(hashlib.sha256(repr(_sorted(template)).encode()).digest()[:4], "big")
-    return "".join(NAME_ALPHABET[ord(digit) % len(NAME_ALPHABET)] for digit in str(number))
-
-
-def _sorted(value: object) -> object:
-    if isinstance(value, dict):
-        return sorted((key, _sorted(item)) for key, item in value.items())
-    return [_sorted(item) for item in value] if isinstance(value, list) else value

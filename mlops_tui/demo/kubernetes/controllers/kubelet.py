@@ -63,7 +63,7 @@ class Kubelet:
         behaviour = self._behaviour(pod)
         match plan.step:
             case "end":
-                self._tools.store.remove(pod)
+                self._tools.registry.delete(PODS, *pod.key, {"gracePeriodSeconds": 0})
             case "back off":
                 self._back_off_pull(pod, plan.attempt)
             case "start" if behaviour.pull_error:
@@ -116,11 +116,12 @@ class Kubelet:
         """Write a pod's status: all its containers are in the same state."""
         now, old = self._tools.now(), pod.body["status"]
         started = "running" in state
+        ended: JsonObject = last_state or next((each["lastState"] for each in old.get("containerStatuses") or ()), {})
         statuses = [
             {
                 "name": container["name"],
                 "state": state,
-                "lastState": last_state or {},
+                "lastState": ended,
                 "ready": ready,
                 "restartCount": restarts,
                 "image": container["image"],
@@ -140,6 +141,7 @@ class Kubelet:
         self._event(pod, "Normal", "Pulled", f'Container image "{container["image"]}" already present on machine')
         self._event(pod, "Normal", "Started", f"Started container {container['name']}")
         now = self._tools.clock.now()
+        self._logs.begin(pod.uid)
         self._logs.add(pod.uid, now, f"starting {container['image']}")
         self._logs.add(pod.uid, now, "model loaded, serving on :8080")
         self._report(pod, "Running", {"running": {"startedAt": self._tools.now()}}, ready=True, restarts=attempt)
@@ -163,6 +165,7 @@ class Kubelet:
     def _crash(self, pod: Stored, attempt: int) -> None:
         container, now = _containers(pod)[0]["name"], self._tools.now()
         delay = _retry_seconds(attempt)
+        self._logs.begin(pod.uid)
         self._logs.add(pod.uid, self._tools.clock.now(), "Traceback (most recent call last):")
         self._logs.add(pod.uid, self._tools.clock.now(), "RuntimeError: model artifact could not be loaded")
         message = f"Back-off restarting failed container {container} in pod {pod.key[1]}_{pod.key[0]}({pod.uid})"

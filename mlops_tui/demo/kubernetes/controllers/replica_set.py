@@ -37,7 +37,8 @@ class ReplicaSetController:
         if replica_set is None:
             return
         pods = self._active_pods(replica_set)
-        missing = replica_set.body["spec"]["replicas"] - len(pods)
+        leaving = "deletionTimestamp" in replica_set.metadata
+        missing = 0 if leaving else replica_set.body["spec"]["replicas"] - len(pods)
         for _ in range(missing):
             self._create_pod(replica_set)
         if missing < 0:

@@ -11,7 +11,8 @@ HISTORY = "deployment.kubernetes.io/revision-history"
 HASH_LABEL = "pod-template-hash"
 
 
-def _share(value: int | str, replicas: int, *, up: bool) -> int:
+def share(value: int | str, replicas: int, *, up: bool) -> int:
+    """Return a number of pods that is given as such or as a percentage of the replicas, rounded up or down."""
     if isinstance(value, int):
         return value
     exact = int(value.rstrip("%")) * replicas / 100
@@ -23,8 +24,8 @@ def bounds(spec: JsonObject) -> tuple[int, int]:
     strategy, replicas = spec["strategy"], spec["replicas"]
     if strategy["type"] != "RollingUpdate":
         return 0, 0
-    surge = _share(strategy["rollingUpdate"]["maxSurge"], replicas, up=True)
-    unavailable = _share(strategy["rollingUpdate"]["maxUnavailable"], replicas, up=False)
+    surge = share(strategy["rollingUpdate"]["maxSurge"], replicas, up=True)
+    unavailable = share(strategy["rollingUpdate"]["maxUnavailable"], replicas, up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1  # else a rollout could never move
     return surge, min(unavailable, replicas)

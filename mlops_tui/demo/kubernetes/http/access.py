@@ -11,6 +11,9 @@ from mlops_tui.demo.kubernetes.http.paths import Target
 ROLES: Mapping[str, frozenset[str]] = {"admin": frozenset({"*"}), "oncall": frozenset({"get", "list", "watch"})}
 """The verbs of each role, over all resources."""
 
+PUBLIC_PATHS = ("/healthz", "/livez", "/readyz", "/version")
+"""What anybody may read."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -52,6 +55,18 @@ class Gate:
         if user is None:
             raise errors.unauthorized()
         return user
+
+
+def authorize_path(user: User, method: str, path: str) -> None:
+    """Let a request for something that is no resource pass, or raise 403: health is for all, the rest for who is known.
+
+    Args:
+        method: Of HTTP; in lower case it is the verb, as the real server has it.
+    """
+    verb = method.lower()
+    reads = verb == "get" and (path in PUBLIC_PATHS or user is not ANONYMOUS)
+    if not (reads or "*" in user.verbs):
+        raise errors.forbidden_path(user.name, verb, path)
 
 
 def authorize(user: User, verb: str, target: Target) -> None:

@@ -1,6 +1,6 @@
 """What the server has: versions, groups, resource types, and as much of OpenAPI as clients ask about."""
 
-from mlops_tui.demo.kubernetes.resources import RESOURCES, VERBS, Resource
+from mlops_tui.demo.kubernetes.resources import VERBS, Resource, ResourceTypes, version_rank
 from mlops_tui.demo.kubernetes.store import JsonObject
 
 VERSION: JsonObject = {
@@ -14,8 +14,17 @@ VERSION: JsonObject = {
     "compiler": "gc",
     "platform": "linux/amd64",
 }
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+AUTHENTICATION = "authentication.k8s.io/v1"
 AUTHORIZATION = "authorization.k8s.io/v1"
-REVIEWS = {"selfsubjectaccessreviews": "SelfSubjectAccessReview", "selfsubjectrulesreviews": "SelfSubjectRulesReview"}
+REVIEWS = {
+    AUTHENTICATION: {"selfsubjectreviews": "SelfSubjectReview"},
+    AUTHORIZATION: {
+        "selfsubjectaccessreviews": "SelfSubjectAccessReview",
+        "selfsubjectrulesreviews": "SelfSubjectRulesReview",
+    },
+}
+"""For each group version the kinds that are only asked, never kept."""
 
 
 def api_versions(address: str) -> JsonObject:
@@ -24,37 +33,44 @@ def api_versions(address: str) -> JsonObject:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [client]}
 
 
-def group_versions() -> list[str]:
+def group_versions(types: ResourceTypes) -> list[str]:
     """Return `apps/v1` and its like, without the core group."""
-    return [*dict.fromkeys(resource.group_version for resource in RESOURCES if resource.group), AUTHORIZATION]
+    return [*dict.fromkeys(resource.group_version for resource in types if resource.group), *REVIEWS]
 
 
-def _group(group_version: str) -> JsonObject:
-    name, _, version = group_version.partition("/")
-    reference = {"groupVersion": group_version, "version": version}
-    return {"name": name, "versions": [reference], "preferredVersion": reference}
+def _groups(types: ResourceTypes) -> dict[str, JsonObject]:
+    """Return the groups by name, each with its versions, the preferred one first."""
+    versions: dict[str, list[str]] = {}
+    for each in group_versions(types):
+        name, _, version = each.partition("/")
+        versions.setdefault(name, []).append(version)
+    groups = {}
+    for name, found in versions.items():
+        ordered = sorted(found, key=version_rank, reverse=True)
+        references = [{"groupVersion": f"{name}/{version}", "version": version} for version in ordered]
+        groups[name] = {"name": name, "versions": references, "preferredVersion": references[0]}
+    return groups
 
 
-def group_list() -> JsonObject:
+def group_list(types: ResourceTypes) -> JsonObject:
     """Return what `/apis` answers."""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(each) for each in group_versions()]}
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [*_groups(types).values()]}
 
 
-def group(name: str) -> JsonObject | None:
+def group(types: ResourceTypes, name: str) -> JsonObject | None:
     """Return what `/apis/GROUP` answers, or `None`."""
-    found = next((each for each in group_versions() if each.startswith(f"{name}/")), None)
-    return None if found is None else {"kind": "APIGroup", "apiVersion": "v1", **_group(found)}
+    found = _groups(types).get(name)
+    return None if found is None else {"kind": "APIGroup", "apiVersion": "v1", **found}
 
 
-def resource_list(group_version: str) -> JsonObject | None:
+def resource_list(types: ResourceTypes, group_version: str) -> JsonObject | None:
     """Return what `/api/v1` or `/apis/GROUP/VERSION` answers, or `None`."""
-    if group_version == AUTHORIZATION:
-        listed = [_entry(plural, kind, namespaced=False, verbs=["create"]) for plural, kind in REVIEWS.items()]
+    if group_version in REVIEWS:
+        kinds = REVIEWS[group_version].items()
+        listed = [_entry(plural, kind, namespaced=False, verbs=["create"]) for plural, kind in kinds]
     else:
-        types = sorted(
-            (each for each in RESOURCES if each.group_version == group_version), key=lambda each: each.plural
-        )
-        listed = [entry for resource in types for entry in _entries(resource)]
+        found = sorted((each for each in types if each.group_version == group_version), key=lambda each: each.plural)
+        listed = [entry for resource in found for entry in _entries(resource)]
     if not listed:
         return None
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
@@ -66,8 +82,10 @@ def _entry(name: str, kind: str, *, namespaced: bool, verbs: list[str], singular
 
 def _entries(resource: Resource) -> list[JsonObject]:
     verbs = [verb for verb in VERBS if resource.namespaced or verb != "deletecollection"]
+    if resource.definition is not None:
+        verbs = list(_CUSTOM_VERBS)
     scope = resource.namespaced
-    whole = _entry(resource.plural, resource.kind, namespaced=scope, verbs=verbs, singular=resource.kind.lower())
+    whole = _entry(resource.plural, resource.kind, namespaced=scope, verbs=verbs, singular=resource.singular)
     if resource.short_names:
         whole["shortNames"] = list(resource.short_names)
     if resource.categories:
@@ -84,23 +102,23 @@ def _entries(resource: Resource) -> list[JsonObject]:
     return entries
 
 
-def openapi_paths() -> JsonObject:
+def openapi_paths(types: ResourceTypes) -> JsonObject:
     """Return what `/openapi/v3` answers."""
-    names = ["api/v1", *(f"apis/{each}" for each in group_versions())]
+    names = ["api/v1", *(f"apis/{each}" for each in group_versions(types))]
     return {"paths": {name: {"serverRelativeURL": f"/openapi/v3/{name}?hash=1"} for name in names}}
 
 
-def openapi_document(path: str) -> JsonObject | None:
+def openapi_document(types: ResourceTypes, path: str) -> JsonObject | None:
     """Return the OpenAPI document of a group, or `None`.
 
     It holds no schemas. It says that PATCH knows `fieldValidation`, which is what kubectl looks up before it applies.
     """
     group_version = path.removeprefix("apis/").removeprefix("api/")
-    types = [each for each in RESOURCES if each.group_version == group_version]
-    if not types:
+    found = [each for each in types if each.group_version == group_version]
+    if not found:
         return None
     paths = {}
-    for each in types:
+    for each in found:
         scope = "namespaces/{namespace}/" if each.namespaced else ""
         patch = {
             "parameters": [{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}],

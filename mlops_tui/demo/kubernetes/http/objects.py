@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import yaml
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -13,17 +14,20 @@ from mlops_tui.demo.kubernetes.http import representation
 from mlops_tui.demo.kubernetes.http.access import User, authorize
 from mlops_tui.demo.kubernetes.http.lists import Pager
 from mlops_tui.demo.kubernetes.http.logs import answer_log
+from mlops_tui.demo.kubernetes.http.options import APPLY, WriteOptions, write_options
 from mlops_tui.demo.kubernetes.http.paths import Target, parse
 from mlops_tui.demo.kubernetes.http.query import Selection, flag, number
 from mlops_tui.demo.kubernetes.http.watch import DEFAULT_TIMEOUT_SECONDS, Bell, Watch
 from mlops_tui.demo.kubernetes.resources import Resource
 from mlops_tui.demo.kubernetes.store import JsonObject, Stored
 
+_STRATEGIC = "application/strategic-merge-patch+json"
 _PATCHES: dict[str, Callable[[JsonObject, Any], Any]] = {
     "application/merge-patch+json": patch.merge,
     "application/json-patch+json": patch.json_patch,
-    "application/strategic-merge-patch+json": patch.strategic,
+    _STRATEGIC: patch.strategic,
 }
+_CUSTOM_PATCHES = ("application/json-patch+json", "application/merge-patch+json", APPLY)
 _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -42,7 +46,7 @@ class Objects:
         Raises:
             ApiError: The request is refused.
         """
-        target = parse(request.url.path)
+        target = parse(request.url.path, self._cluster.types)
         watches = flag(request.query_params, "watch") and not target.name
         verb = (_OBJECT_VERBS if target.name else _COLLECTION_VERBS).get(request.method)
         if verb is None or (target.subresource and verb == "delete"):
@@ -104,56 +108,66 @@ class Objects:
     # --- writing ---------------------------------------------------------------------------------------------------
 
     async def _write(self, request: Request, verb: str, target: Target) -> Response:
-        body = _parse_body(await request.body(), request, verb, target.resource)
-        dry_run = request.query_params.get("dryRun") == "All"
+        media_type = _media_type(request)
+        body = _parse_body(await request.body(), media_type, verb, target)
+        options = write_options(request, verb, media_type, body)
         try:
             match verb:
                 case "create":
-                    created = self._cluster.registry.create(target.resource, target.namespace, body, dry_run=dry_run)
+                    registry = self._cluster.registry
+                    created = registry.create(
+                        target.resource, target.namespace, body, manager=options.manager, dry_run=options.dry_run
+                    )
                     return _json(created, 201)
+                case "patch" if media_type == APPLY:
+                    return self._apply(target, body, options)
                 case "update" | "patch":
-                    return _json(self._change(request, verb, target, body, dry_run=dry_run))
+                    return _json(self._change(verb, media_type, target, body, options))
                 case "deletecollection":
-                    return self._delete_all(request, target)
+                    return self._delete_all(request, target, body, options)
                 case _:
-                    return self._delete(request, target, body, dry_run=dry_run)
+                    return self._delete(request, target, body, options)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # A body whose deeper parts are of the wrong type: the real server finds out when it decodes them.
             reason = f"json: cannot unmarshal: {type(error).__name__}"
             kind = target.resource.kind
             raise errors.bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {reason}') from error
 
-    def _change(self, request: Request, verb: str, target: Target, body: Any, *, dry_run: bool) -> JsonObject:
+    def _apply(self, target: Target, body: Any, options: WriteOptions) -> Response:
+        applied, created = self._cluster.registry.apply(
+            target.resource, target.namespace, target.name, body, options.manager,
+            force=options.force, dry_run=options.dry_run,
+        )  # fmt: skip
+        return _json(applied, 201 if created else 200)
+
+    def _change(self, verb: str, media_type: str, target: Target, body: Any, options: WriteOptions) -> JsonObject:
         registry, at = self._cluster.registry, (target.resource, target.namespace, target.name)
+        manager, dry_run = options.manager, options.dry_run
         if target.subresource == "scale":
             if verb == "patch":
-                body = _patcher(request)(registry.scale(*at), body)
-            return registry.update_scale(*at, body, dry_run=dry_run)
+                body = _PATCHES[media_type](registry.scale(*at), body)
+            return registry.update_scale(*at, body, manager=manager, dry_run=dry_run)
         part = target.subresource
         if verb == "update":
-            return registry.update(*at, body, subresource=part, dry_run=dry_run)
-        change = _patcher(request)
-        return registry.patch(*at, lambda old: change(old, body), subresource=part, dry_run=dry_run)
+            return registry.update(*at, body, subresource=part, manager=manager, dry_run=dry_run)
+        change = _PATCHES[media_type]
+        return registry.patch(*at, lambda old: change(old, body), subresource=part, manager=manager, dry_run=dry_run)
 
-    def _delete(self, request: Request, target: Target, options: JsonObject, *, dry_run: bool) -> Response:
-        query, resource = request.query_params, target.resource
-        options = dict(options)
-        if (grace := number(query, "gracePeriodSeconds")) is not None:
-            options["gracePeriodSeconds"] = grace
-        if policy := query.get("propagationPolicy"):
-            options["propagationPolicy"] = policy
-        body = self._cluster.registry.delete(resource, target.namespace, target.name, options, dry_run=dry_run)
-        if resource.deleted_as_object:
-            return _json(body)
-        details = {**errors.object_details(resource, target.name), "uid": body["metadata"]["uid"]}
+    def _delete(self, request: Request, target: Target, body: JsonObject, options: WriteOptions) -> Response:
+        resource, wanted = target.resource, _delete_options(request, body)
+        registry = self._cluster.registry
+        left = registry.delete(resource, target.namespace, target.name, wanted, dry_run=options.dry_run)
+        if resource.deleted_as_object or "deletionTimestamp" in left["metadata"]:
+            return _json(left)
+        details = {**errors.object_details(resource, target.name), "uid": left["metadata"]["uid"]}
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 
-    def _delete_all(self, request: Request, target: Target) -> Response:
-        selection = Selection.of(request.query_params, target.resource)
+    def _delete_all(self, request: Request, target: Target, body: JsonObject, options: WriteOptions) -> Response:
+        selection, wanted = Selection.of(request.query_params, target.resource), _delete_options(request, body)
         objects = self._cluster.store.select(target.resource, target.namespace)
         chosen: list[Stored] = [stored for stored in objects if selection(stored.body)]
         for stored in chosen:
-            self._cluster.registry.delete(target.resource, *stored.key)
+            self._cluster.registry.delete(target.resource, *stored.key, wanted, dry_run=options.dry_run)
         metadata = {"resourceVersion": str(self._cluster.store.version)}
         now = self._cluster.clock.now()
         return _json(representation.many(target.resource, chosen, metadata, representation.Form.OBJECT, now, ""))
@@ -168,21 +182,62 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "application/json").partition(";")[0].strip()
 
 
-def _patcher(request: Request) -> Callable[[JsonObject, Any], Any]:
-    return _PATCHES[_media_type(request)]
+def _delete_options(request: Request, body: JsonObject) -> JsonObject:
+    """Return the options of a deletion: the query's come before the body's."""
+    options, query = dict(body), request.query_params
+    if (grace := number(query, "gracePeriodSeconds")) is not None:
+        options["gracePeriodSeconds"] = grace
+    if policy := query.get("propagationPolicy"):
+        options["propagationPolicy"] = policy
+    return options
 
 
-def _parse_body(content: bytes, request: Request, verb: str, resource: Resource) -> Any:
-    media_type = _media_type(request)
+def _parse_body(content: bytes, media_type: str, verb: str, target: Target) -> Any:
+    resource = target.resource
     if verb in ("delete", "deletecollection"):
         # Clients may send the options as protobuf; those that matter also come as query parameters.
-        return _loads(content, resource) if content and media_type == "application/json" else {}
-    if media_type not in (_PATCHES if verb == "patch" else ("application/json",)):
-        raise errors.unsupported_media_type()
+        options = _loads(content, resource) if content and media_type == "application/json" else {}
+        if not isinstance(options, dict):
+            raise errors.bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal array")
+        return options
+    if media_type not in (_patches(target) if verb == "patch" else ("application/json",)):
+        custom = verb == "patch" and resource.definition is not None
+        raise errors.unsupported_media_type(_CUSTOM_PATCHES if custom else ())
+    if media_type == APPLY:
+        return _load_yaml(content)
     body = _loads(content, resource)
     if media_type.endswith("merge-patch+json") and not isinstance(body, dict):
         raise errors.bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]")
     return body
+
+
+def _patches(target: Target) -> frozenset[str]:
+    """Return the kinds of patches that a resource takes."""
+    known = frozenset(_PATCHES) if target.subresource else frozenset({*_PATCHES, APPLY})
+    # A strategic merge follows the API server's own types, which custom resources have none of.
+    return known - {_STRATEGIC} if target.resource.definition is not None else known
+
+
+class _JsonLoader(yaml.SafeLoader):
+    """Reads YAML as JSON: there are no dates."""
+
+
+_JsonLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _load_yaml(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        pass
+    try:
+        return yaml.load(content, _JsonLoader)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: yaml: {reason}") from error
 
 
 def _loads(content: bytes, resource: Resource) -> Any:

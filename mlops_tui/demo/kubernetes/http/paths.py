@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mlops_tui.demo.kubernetes.errors import unknown_path
-from mlops_tui.demo.kubernetes.resources import BY_PATH, Resource
+from mlops_tui.demo.kubernetes.errors import not_found, unknown_path
+from mlops_tui.demo.kubernetes.resources import Resource, ResourceTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Target:
     subresource: str = ""
 
 
-def parse(path: str) -> Target:
+def parse(path: str, types: ResourceTypes) -> Target:
     """Return the target of a path below `/api/v1` or `/apis/GROUP/VERSION`.
 
     Raises:
@@ -31,14 +31,14 @@ def parse(path: str) -> Target:
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
-    resource = BY_PATH.get((group, version, rest[0]))
+    resource = types.at(group, version, rest[0])
     name, subresource = (*rest[1:], "", "")[:2]
     if resource is None or len(rest) > 3 or "" in rest:
         raise unknown_path()
     if resource.namespaced != bool(namespace) and (name or namespace):
         raise unknown_path()
     if subresource and subresource not in resource.subresources:
-        raise unknown_path()
+        raise unknown_path() if resource.definition is None else not_found(resource, name)
     return Target(resource, namespace, name, subresource)
 
 

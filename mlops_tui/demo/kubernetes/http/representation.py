@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mlops_tui.demo.kubernetes.errors import not_acceptable
-from mlops_tui.demo.kubernetes.http.tables import cells, columns
+from mlops_tui.demo.kubernetes.http.tables import columns, row
 from mlops_tui.demo.kubernetes.resources import Resource
 from mlops_tui.demo.kubernetes.store import JsonObject, Stored
 
@@ -71,12 +71,12 @@ def table(
     def carried(stored: Stored) -> JsonObject | None:
         return None if include == "None" else stored.body if include == "Object" else partial(stored)
 
-    rows = [{"cells": cells(stored.body, now), "object": carried(stored)} for stored in objects]
+    rows = [{"cells": row(resource, stored.body, now), "object": carried(stored)} for stored in objects]
     return {
         "kind": "Table",
         "apiVersion": META_VERSION,
         "metadata": metadata,
-        "columnDefinitions": columns(resource.kind) if head else None,
+        "columnDefinitions": columns(resource) if head else None,
         "rows": rows,
     }
 
@@ -99,11 +99,14 @@ def many(
     """Return a list in the form that was asked for."""
     match form:
         case Form.OBJECT:
-            head = encode({"kind": f"{resource.kind}List", "apiVersion": resource.group_version, "metadata": metadata})
-            return b"".join((head[:-1], b',"items":[', b",".join(stored.item for stored in objects), b"]}"))
+            head = encode({"kind": resource.list_kind, "apiVersion": resource.group_version, "metadata": metadata})
+            # Items of a custom resource name their kind each, those of a built-in type do not.
+            custom = resource.definition is not None
+            items = b",".join(stored.encoded if custom else stored.item for stored in objects)
+            return b"".join((head[:-1], b',"items":[', items, b"]}"))
         case Form.METADATA:
-            items = [partial(stored) for stored in objects]
+            listed = [partial(stored) for stored in objects]
             kind = "PartialObjectMetadataList"
-            return encode({"kind": kind, "apiVersion": META_VERSION, "metadata": metadata, "items": items})
+            return encode({"kind": kind, "apiVersion": META_VERSION, "metadata": metadata, "items": listed})
         case Form.TABLE:
             return encode(table(resource, objects, metadata, now, include))

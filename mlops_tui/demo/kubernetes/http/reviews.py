@@ -1,12 +1,12 @@
-"""Access reviews: what may I do?"""
+"""Reviews: who am I, and what may I do?"""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from mlops_tui.demo.kubernetes.errors import bad_request, invalid, unknown_path
-from mlops_tui.demo.kubernetes.http.access import User
-from mlops_tui.demo.kubernetes.http.discovery import AUTHORIZATION, REVIEWS
+from mlops_tui.demo.kubernetes.errors import bad_request, forbidden, invalid, unknown_path
+from mlops_tui.demo.kubernetes.http.access import ANONYMOUS, User
+from mlops_tui.demo.kubernetes.http.discovery import REVIEWS
 from mlops_tui.demo.kubernetes.store import JsonObject
 from mlops_tui.demo.kubernetes.validation import check_shape
 
@@ -28,17 +28,28 @@ _READABLE = [
 ]
 
 
-def review(plural: str, user: User, content_type: str, content: bytes) -> JsonObject:
+def authorize_review(user: User, group_version: str, plural: str) -> None:
+    """Let everybody ask who is known, or raise 403."""
+    if user is not ANONYMOUS:
+        return
+    group = group_version.partition("/")[0]
+    cause = f'User "{user.name}" cannot create resource "{plural}" in API group "{group}" at the cluster scope'
+    raise forbidden(f"{plural}.{group}", cause, {"group": group, "kind": plural})
+
+
+def review(group_version: str, plural: str, user: User, content_type: str, content: bytes) -> JsonObject:
     """Answer a self subject review.
 
     Raises:
         ApiError: 404 for another kind of review, 400 or 422 for one that does not ask anything.
     """
-    if plural not in REVIEWS:
+    kind = REVIEWS[group_version].get(plural)
+    if kind is None:
         raise unknown_path()
-    kind = REVIEWS[plural]
+    answer = {"kind": kind, "apiVersion": group_version, "metadata": {"creationTimestamp": None}}
+    if kind == "SelfSubjectReview":
+        return {**answer, "status": {"userInfo": {"username": user.name, "groups": ["system:authenticated"]}}}
     spec = _decoded(content, kind) if content_type.startswith(PROTOBUF) else _parsed(content, kind)
-    answer = {"kind": kind, "apiVersion": AUTHORIZATION, "metadata": {"creationTimestamp": None}}
     if kind == "SelfSubjectRulesReview":
         return {**answer, "spec": {}, "status": _rules(user)}
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
@@ -52,18 +63,22 @@ def _allows(user: User, resource: JsonObject | None, path: JsonObject | None) ->
     if resource is None:
         asked = path or {}
         return "*" in user.verbs or (asked.get("verb") == "get" and asked.get("path") in _READABLE)
-    if resource.get("group") == "authorization.k8s.io" and resource.get("resource") in REVIEWS:
+    kinds = REVIEWS.get(f"{resource.get('group')}/v1", {})
+    if resource.get("resource") in kinds:
         return user.may("create") or resource.get("verb") == "create"
     return user.may(resource.get("verb", ""))
 
 
 def _rules(user: User) -> JsonObject:
-    reviews = {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": list(REVIEWS)}
+    reviews = [
+        {"verbs": ["create"], "apiGroups": [group_version.partition("/")[0]], "resources": list(kinds)}
+        for group_version, kinds in REVIEWS.items()
+    ]
     everything = {"verbs": sorted(user.verbs), "apiGroups": ["*"], "resources": ["*"]}
     paths = [{"verbs": ["get"], "nonResourceURLs": _READABLE}]
     if "*" in user.verbs:
         paths.append({"verbs": ["*"], "nonResourceURLs": ["*"]})
-    return {"resourceRules": [everything, reviews], "nonResourceRules": paths, "incomplete": False}
+    return {"resourceRules": [everything, *reviews], "nonResourceRules": paths, "incomplete": False}
 
 
 def _parsed(content: bytes, kind: str) -> JsonObject:

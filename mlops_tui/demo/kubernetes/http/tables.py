@@ -1,13 +1,18 @@
 """Tables: the columns that kubectl prints."""
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlops_tui.demo.kubernetes.jsonpath import at_path
+from mlops_tui.demo.kubernetes.resources import Resource
 from mlops_tui.demo.kubernetes.selectors import selector_text
 from mlops_tui.demo.kubernetes.store import JsonObject
 
 Cells = list[Any]
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 def human_duration(seconds: float) -> str:
@@ -124,10 +129,29 @@ def _autoscaler(body: JsonObject, now: datetime) -> Cells:
     spec, status = body["spec"], body.get("status") or {}
     target = spec.get("scaleTargetRef") or {}
     return [
-        body["metadata"]["name"], f"{target.get('kind', '')}/{target.get('name', '')}", "<unknown>",
+        body["metadata"]["name"], f"{target.get('kind', '')}/{target.get('name', '')}", _targets(spec, status),
         str(spec.get("minReplicas", 1)), spec.get("maxReplicas", 0), status.get("currentReplicas", 0),
         _created(body, now),
     ]  # fmt: skip
+
+
+def _targets(spec: JsonObject, status: JsonObject) -> str:
+    """Return what an autoscaler aims at, as `cpu: 45%/80%`."""
+    found = {}
+    for metric in status.get("currentMetrics") or ():
+        resource = metric.get("resource") or {}
+        found[resource.get("name")] = (resource.get("current") or {}).get("averageUtilization")
+    shown = []
+    for metric in spec.get("metrics") or ():
+        resource = metric.get("resource") or {}
+        name, wanted = resource.get("name"), (resource.get("target") or {}).get("averageUtilization")
+        current = found.get(name)
+        shown.append(f"{name}: {'<unknown>' if current is None else f'{current}%'}/{wanted}%")
+    return ", ".join(shown) or "<none>"
+
+
+def _definition(body: JsonObject, now: datetime) -> Cells:
+    return [body["metadata"]["name"], body["metadata"]["creationTimestamp"]]
 
 
 _WORKLOAD = "Containers+ Images+ Selector+"
@@ -140,13 +164,33 @@ _TABLES: dict[str, tuple[str, Callable[[JsonObject, datetime], Cells]]] = {
     "Event": ("Last_Seen Type Reason Object Subobject+ Source+ Message First_Seen+ Count+ Name:name+", _event),
     "Lease": ("Name:name Holder Age", _lease),
     "HorizontalPodAutoscaler": ("Name:name Reference Targets MinPods MaxPods Replicas Age", _autoscaler),
+    "CustomResourceDefinition": ("Name:name Created_At", _definition),
 }
 """For each kind its columns (`_` for a space, `:name` or `:integer` for what it holds, `+` for wide output only)."""
 
 
-def columns(kind: str) -> list[JsonObject]:
-    """Return the column definitions of a kind's table."""
-    return [_column(text) for text in _TABLES[kind][0].split()]
+_NAME_COLUMN = {"name": "Name", "type": "string", "format": "name", "description": "Name", "priority": 0}
+_AGE_COLUMN = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+
+
+def columns(resource: Resource) -> list[JsonObject]:
+    """Return the column definitions of a type's table."""
+    if resource.definition is None:
+        return [_column(text) for text in _TABLES[resource.kind][0].split()]
+    return [_NAME_COLUMN, *(_custom_column(column) for column in resource.definition.columns or (_AGE_COLUMN,))]
+
+
+def _custom_column(column: Mapping[str, Any]) -> JsonObject:
+    described = (
+        column.get("description") or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}"
+    )
+    return {
+        "name": column["name"],
+        "type": column["type"],
+        "format": column.get("format", ""),
+        "description": described,
+        "priority": column.get("priority", 0),
+    }
 
 
 def _column(text: str) -> JsonObject:
@@ -161,6 +205,30 @@ def _column(text: str) -> JsonObject:
     }
 
 
+def row(resource: Resource, body: JsonObject, now: datetime) -> Cells:
+    """Return an object's row in its type's table."""
+    if resource.definition is None:
+        return cells(body, now)
+    found = [_custom_cell(column, body, now) for column in resource.definition.columns or (_AGE_COLUMN,)]
+    return [body["metadata"]["name"], *found]
+
+
+def _custom_cell(column: Mapping[str, Any], body: JsonObject, now: datetime) -> Any:
+    value = at_path(body, column["jsonPath"])
+    match column["type"]:
+        case "string" if value is not None:
+            return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), sort_keys=True)
+        case "integer" if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return int(value)
+        case "number" if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+        case "boolean" if isinstance(value, bool):
+            return value
+        case "date" if isinstance(value, str):
+            return _age(value, now) if _STAMP.match(value) else "<invalid>"
+    return None
+
+
 def cells(body: JsonObject, now: datetime) -> Cells:
-    """Return an object's row."""
+    """Return the row of an object of a built-in type."""
     return _TABLES[body["kind"]][1](body, now)

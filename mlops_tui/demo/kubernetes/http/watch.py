@@ -122,6 +122,7 @@ class Watch:
         return ("DELETED", change.object) if before else None
 
     def _line(self, type_: str, stored: Stored, *, head: bool) -> bytes:
+        stored = stored.seen_as(self.target.resource)
         body = one(stored, self.form, self.cluster.clock.now(), self.include, head=head)
         return b'{"type":"%s","object":%s}\n' % (type_.encode(), body)
 

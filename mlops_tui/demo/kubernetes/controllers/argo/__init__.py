@@ -1,0 +1,1 @@
+"""The controller of Argo Rollouts: canary and blue-green."""
