@@ -26,6 +26,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 _ROOT = "urn:github"
 _MOUNT = "/api/v3"
+_API = ("/api/", "/repos/", "/user", "/rate_limit", "/graphql")
+_DOWNLOADS = "/actions-results/"
+"""What redirects lead to: on github.com another host, of which its description says nothing."""
+_RAW = "application/vnd.github.raw"
+"""A file itself, where a client asks for it instead of its description."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 _COMMON_ERRORS = {"400", "401", "403", "404", "409", "422", "429"}
 """Statuses that any operation may answer with, documented there or not."""
@@ -52,6 +57,8 @@ def check_exchange(
         ContractError: The operation, a parameter, a body, the status or a header is not as GitHub describes it.
     """
     parts = urlsplit(url)
+    if parts.path.startswith(_DOWNLOADS) or _is_page(method, parts.path, headers):
+        return
     path = parts.path.removeprefix(_MOUNT)
     given = json.loads(request_body) if request_body else None
     if path in ("/graphql", "/api/graphql"):
@@ -65,6 +72,12 @@ def check_exchange(
         _check_request_body(where, operation, given)
     lowered = {name.lower(): value for name, value in headers.items()}
     _check_response(where, operation, status, lowered, body)
+
+
+def _is_page(method: str, path: str, headers: Mapping[str, str]) -> bool:
+    """Whether an exchange is a page for people, of which no description of an API says anything."""
+    kinds = [value for name, value in headers.items() if name.lower() == "content-type"]
+    return method == "GET" and not path.startswith(_API) and any(kind.startswith("text/html") for kind in kinds)
 
 
 def check_graphql(query: str) -> None:
@@ -198,12 +211,16 @@ def _check_response(where: str, operation: Any, status: int, headers: Mapping[st
     responses = operation["responses"]
     if str(status) not in responses and str(status) not in _COMMON_ERRORS:
         raise ContractError(f"{where}: {status} is not among {sorted(responses)}")
+    if status == 302 and not re.fullmatch(r"https?://[^\s]+", headers.get("location", "")):
+        raise ContractError(f"{where}: a redirect to {headers.get('location')}")
     described = _deref(responses.get(str(status), {})).get("content", {}).get("application/json", {}).get("schema")
     if status >= 400 and described is None:
         described = {"$ref": "#/components/schemas/basic-error"}
     if described is None:
         if body and status != 202:
             raise ContractError(f"{where}: {status} has no body")
+        return
+    if headers.get("content-type", "").startswith(_RAW) and "/contents/" in where:
         return
     if not headers.get("content-type", "").startswith("application/json"):
         raise ContractError(f"{where}: content type {headers.get('content-type')}")
@@ -307,7 +324,7 @@ def _operations() -> list[tuple[re.Pattern[str], str, str, Any]]:
     for template, item in _description()["paths"].items():
         # References (branches, tags, commits) may contain slashes; nothing else may.
         pattern = re.sub(r"\{(ref|commit_sha|branch|tag|path|basehead|environment_name)\}", r"(?P<\1>.+)", template)
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern).replace("(?P<path>.+)", "(?P<path>.*)")
         found += [(re.compile(pattern), template, method, item[method]) for method in _METHODS if method in item]
     return sorted(found, key=lambda entry: (entry[1].count("{"), -len(entry[1])))
 

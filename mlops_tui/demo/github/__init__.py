@@ -2,7 +2,7 @@
 
 from mlops_tui.demo.github.actions import ConflictError
 from mlops_tui.demo.github.app import create_app
-from mlops_tui.demo.github.model import ChangedFile, JobPlan, StoreEvent, Token
+from mlops_tui.demo.github.model import ChangedFile, JobPlan, StoreEvent, Token, WorkflowInput
 from mlops_tui.demo.github.store import GitHubStore
 from mlops_tui.demo.github.world import NotFoundError
 
@@ -14,5 +14,6 @@ __all__ = [
     "NotFoundError",
     "StoreEvent",
     "Token",
+    "WorkflowInput",
     "create_app",
 ]

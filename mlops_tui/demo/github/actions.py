@@ -1,22 +1,27 @@
 """Workflow runs: their attempts, jobs and steps, and the environments that they wait for."""
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
-from mlops_tui.demo.github.model import Approval, Attempt, Job, JobPlan, Run, Step, User
-from mlops_tui.demo.github.world import NotFoundError, World, node_id
+from mlops_tui.demo.github.deployments import DeploymentWorld
+from mlops_tui.demo.github.inputs import inputs_of, run_name
+from mlops_tui.demo.github.model import Approval, Attempt, Job, JobPlan, Run, User
+from mlops_tui.demo.github.steps import finish, steps_of
+from mlops_tui.demo.github.world import NotFoundError, node_id
 
-FIRST_STEP = "Set up job"
-LAST_STEP = "Complete job"
+RERUN_WINDOW: Final = timedelta(days=30)
+"""For how long after its start a run may be run again."""
+MAX_ATTEMPTS: Final = 51
+"""The first one, and 50 reruns."""
 
 
 class ConflictError(RuntimeError):
     """The thing is not in a state in which this can be done to it."""
 
 
-class RunWorld(World):
+class RunWorld(DeploymentWorld):
     """The part of the store that knows GitHub Actions."""
 
     def run(self, repo: str, run_id: int) -> Run:
@@ -43,6 +48,7 @@ class RunWorld(World):
         jobs: Iterable[JobPlan],
         environment: str | None = None,
         pull_numbers: Iterable[int] = (),
+        inputs: Mapping[str, str] | None = None,
         at: datetime | None = None,
     ) -> int:
         """Start a run, all its jobs queued, and return its id.
@@ -50,6 +56,7 @@ class RunWorld(World):
         Args:
             workflow: Its name, path, file name or id.
             environment: The environment that the run is going to wait for, for jobs that do not name their own.
+            inputs: What a dispatch gave.
         """
         repository, now = self.repository(repo), self._time(at)
         kind = self.workflow(repo, workflow)
@@ -70,6 +77,7 @@ class RunWorld(World):
             node_id=node_id("run", number),
             environment=environment,
             pull_numbers=tuple(pull_numbers),
+            inputs=dict(inputs or {}),
         )
         repository.runs[run.id] = run
         bisect.insort(repository.timeline, run, key=lambda r: (r.created_at, r.id))
@@ -90,6 +98,8 @@ class RunWorld(World):
     ) -> int:
         """Move a job of the latest attempt, its steps and its run with it, and return the job's id.
 
+        The jobs that need one which does not succeed are skipped.
+
         Args:
             conclusion: Needed when `status` is `completed`.
             failed_step: The step that did not succeed; the last of the plan where it is `None`.
@@ -99,6 +109,8 @@ class RunWorld(World):
         if (status == "completed") != (conclusion is not None):
             raise ValueError("a job has a conclusion when it is completed, and only then")
         self._move(job, status, conclusion, failed_step, now)
+        if conclusion not in (None, "success", "neutral"):
+            self._skip_dependents(run, job.name, now)
         if status == "in_progress" and run.latest.status != "completed":
             run.latest.status = "in_progress"
         self._changed(run, now)
@@ -127,7 +139,9 @@ class RunWorld(World):
         if environment not in run.repository.environments:
             self.add_environment(repo, environment, at=at)
         if environment not in run.pending:
-            run.pending[environment] = self._id("deployment")
+            jobs = self._jobs_for(run, environment)
+            run.pending[environment] = self._await_deployment(run, environment, jobs, now).id
+            run.waiting_since[environment] = now
         for job in self._jobs_for(run, environment):
             self._move(job, "waiting", None, None, now)
         run.latest.status = "waiting"
@@ -162,7 +176,11 @@ class RunWorld(World):
             self._changed(run, now)
         else:
             for job in jobs:
-                self._move(job, "completed", "failure", None, now)
+                # No runner ever had it: there are no steps.
+                job.status, job.conclusion, job.completed_at = "completed", "failure", now
+                self._deploy(job, now)
+                self._touch(job)
+                self._skip_dependents(run, job.name, now)
             self.complete_run(repo, run_id, "failure", at=at)
 
     def complete_run(self, repo: str, run_id: int, conclusion: str, *, at: datetime | None = None) -> None:
@@ -201,53 +219,73 @@ class RunWorld(World):
     ) -> int:
         """Start the next attempt of a run and return its number.
 
+        What is not run again keeps its outcome, under new ids.
+
         Args:
-            failed_only: Keep what succeeded.
-            job_id: Run this job alone again.
+            failed_only: Run what did not succeed, and what needs it.
+            job_id: Run this job and those that need it.
 
         Raises:
-            ConflictError: The run is not complete.
+            ConflictError: The run is not complete, is too old, or has nothing to run again.
         """
         run, now = self.run(repo, run_id), self._time(at)
         if run.latest.status != "completed":
             raise ConflictError("The workflow run is already running")
-        again = {
-            job.name
-            for job in run.latest.jobs
-            if (job_id is None or job.id == job_id) and not (failed_only and job.conclusion == "success")
-        }
+        if now - run.created_at > RERUN_WINDOW:
+            raise ConflictError("Unable to retry this workflow run because it was created over a month ago")
+        again = _jobs_again(run.latest.jobs, failed_only=failed_only, job_id=job_id)
+        if not again or len(run.attempts) >= MAX_ATTEMPTS:
+            raise ConflictError("This workflow run cannot be retried")
         before = {job.name: job for job in run.latest.jobs}
         who = self.user(actor) if actor else run.actor
         self._begin(run, who, tuple(job.plan for job in run.latest.jobs), now)
         for job in run.latest.jobs:
             if job.name not in again:
-                old = before[job.name]
-                job.status, job.conclusion, job.steps = old.status, old.conclusion, old.steps
-                job.started_at, job.completed_at = old.started_at, old.completed_at
+                _keep_outcome(job, before[job.name])
         return run.latest.number
 
-    def dispatch(self, repo: str, workflow: str | int, ref: str, actor: str, *, at: datetime | None = None) -> int:
+    def dispatch(
+        self,
+        repo: str,
+        workflow: str | int,
+        ref: str,
+        actor: str,
+        *,
+        inputs: Mapping[str, object] | None = None,
+        at: datetime | None = None,
+    ) -> int:
         """Start a workflow by hand on a branch or tag, and return the run's id.
 
         Raises:
-            ConflictError: The workflow cannot be dispatched.
+            ConflictError: The workflow cannot be dispatched, or not with these inputs.
             NotFoundError: There is no such workflow or ref.
         """
         kind = self.workflow(repo, workflow)
         if not kind.jobs:
             raise ConflictError("Workflow does not have 'workflow_dispatch' trigger")
         commit = self.resolve(repo, ref)
+        try:
+            given = inputs_of(kind, inputs or {})
+        except ValueError as error:
+            raise ConflictError(str(error)) from None
         return self.start_run(
             repo,
             kind.id,
-            branch=ref.removeprefix("refs/heads/"),
+            branch=ref.removeprefix("refs/").removeprefix("heads/").removeprefix("tags/"),
             event="workflow_dispatch",
             head_sha=commit.sha,
-            title=kind.name,
+            title=run_name(kind, given),
             actor=actor,
             jobs=kind.jobs,
+            inputs=given,
             at=at,
         )
+
+    def _skip_dependents(self, run: Run, name: str, now: datetime) -> None:
+        for job in run.latest.jobs:
+            if name in job.plan.needs and job.status in ("queued", "waiting"):
+                self._move(job, "completed", "skipped", None, now)
+                self._skip_dependents(run, job.name, now)
 
     def _begin(self, run: Run, actor: User, plans: tuple[JobPlan, ...], now: datetime) -> None:
         attempt = Attempt(number=len(run.attempts) + 1, actor=actor, started_at=now, updated_at=now)
@@ -294,54 +332,33 @@ class RunWorld(World):
             job.started_at = job.started_at or now
             job.completed_at = None
             if not job.steps:
-                job.steps = _steps(job.plan, job.started_at)
+                job.steps = steps_of(job.plan, job.started_at)
         else:
             job.started_at, job.completed_at = job.started_at or now, now
-            _finish(job, failed_step, now)
+            finish(job, failed_step, now)
+        self._deploy(job, now)
         self._touch(job)
 
 
-def _steps(plan: JobPlan, started_at: datetime) -> list[Step]:
-    names = (FIRST_STEP, *plan.steps, LAST_STEP)
-    steps = [Step(number, name) for number, name in enumerate(names, start=1)]
-    setup, first = steps[0], steps[1]
-    setup.status, setup.conclusion = "completed", "success"
-    setup.started_at = setup.completed_at = first.started_at = started_at
-    first.status = "in_progress"
-    return steps
+def _jobs_again(jobs: list[Job], *, failed_only: bool, job_id: int | None) -> set[str]:
+    """Return the names of the jobs that a rerun runs: those that are asked for, and all that need one of them."""
+    if job_id is not None:
+        again = {job.name for job in jobs if job.id == job_id}
+    elif not failed_only:
+        return {job.name for job in jobs}
+    else:
+        # A job may be skipped because of its own condition, which a rerun does not change; without `needs` it cannot
+        # be told from one that was skipped because of another's failure.
+        known = any(job.plan.needs for job in jobs)
+        kept = ("success", "neutral", "skipped") if known else ("success",)
+        again = {job.name for job in jobs if job.conclusion not in kept}
+    while more := {job.name for job in jobs if again.intersection(job.plan.needs)} - again:
+        again |= more
+    return again
 
 
-def _finish(job: Job, failed_step: str | None, now: datetime) -> None:
-    """Give every step of a completed job its conclusion and, spread over the job's time, its times."""
-    started = job.started_at or now
-    if job.conclusion == "skipped" or (job.conclusion == "cancelled" and not job.steps):
-        job.steps = []
-        return
-    steps = job.steps or _steps(job.plan, started)
-    stop = _stopping_place(steps, job, failed_step)
-    slice_ = (now - started) / len(steps)
-    for index, step in enumerate(steps):
-        ran = index <= stop or step.name == LAST_STEP
-        step.status = "completed"
-        step.conclusion = "success" if ran else "skipped"
-        step.started_at = step.started_at or _whole(started + slice_ * index)
-        step.completed_at = step.completed_at or _whole(started + slice_ * (index + 1))
-    if stop < len(steps):
-        steps[stop].conclusion = "cancelled" if job.conclusion == "cancelled" else "failure"
-    job.steps = steps
-
-
-def _stopping_place(steps: list[Step], job: Job, failed_step: str | None) -> int:
-    if job.conclusion in ("success", "neutral"):
-        return len(steps)
-    for index, step in enumerate(steps):
-        if step.name == failed_step:
-            return index
-        # A job that was never told of its steps is at its first one: it is cancelled there, but fails at its last.
-        if failed_step is None and step.status == "in_progress" and (index > 1 or job.conclusion == "cancelled"):
-            return index
-    return len(steps) - 2
-
-
-def _whole(moment: datetime) -> datetime:
-    return moment - timedelta(microseconds=moment.microsecond)
+def _keep_outcome(job: Job, before: Job) -> None:
+    job.status, job.conclusion, job.steps = before.status, before.conclusion, before.steps
+    job.started_at, job.completed_at = before.started_at, before.completed_at
+    job.log, job.log_deleted, job.annotations = before.log, before.log_deleted, before.annotations
+    job.kept_from = before.ran_as

@@ -17,7 +17,9 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLSchema,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     IntValueNode,
+    Node,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
@@ -35,6 +37,8 @@ from mlops_tui.demo.github.http import ApiError, Call, Reply
 NODE_LIMIT = 500_000
 """Nodes that one query may ask for."""
 _POINTS_DIVISOR = 100
+_MAX_TOKENS = 20_000
+_NO_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 _LARGE_IDS = ("CheckRun", "CheckSuite", "WorkflowRun", "Workflow", "Repository")
 
 
@@ -88,7 +92,7 @@ def _answer(data: Mapping[str, Any] | None, errors: list[dict[str, Any]], points
 @lru_cache(maxsize=64)
 def _checked(query: str) -> tuple[DocumentNode | None, tuple[GraphQLError, ...]]:
     try:
-        document = parse(query, max_tokens=20_000)
+        document = parse(query, max_tokens=_MAX_TOKENS)
     except GraphQLSyntaxError as error:
         return None, (error,)
     return document, tuple(validate(schema(), document, max_errors=10))
@@ -108,9 +112,41 @@ def _attribute(name: str) -> str:
 
 def _format(error: GraphQLError) -> dict[str, Any]:
     formatted: dict[str, Any] = dict(error.formatted)
+    if missing := _NO_FIELD.match(error.message):
+        field, kind = missing.groups()
+        formatted |= {
+            "message": f"Field '{field}' doesn't exist on type '{kind}'",
+            "path": _path_to(error),
+            "extensions": {"code": "undefinedField", "typeName": kind, "fieldName": field},
+        }
     if isinstance(error.original_error, QueryError):
         formatted["type"] = error.original_error.type
     return formatted
+
+
+def _path_to(error: GraphQLError) -> list[str]:
+    """Return where in its query a field is that cannot be asked for, as GitHub says it."""
+    place = next(iter(error.positions or ()), 0)
+    path: list[str] = []
+
+    def walk(node: Node) -> None:
+        if node.loc is None or not node.loc.start <= place < node.loc.end:
+            return
+        if isinstance(node, OperationDefinitionNode):
+            path.append(f"{node.operation.value} {node.name.value}" if node.name else node.operation.value)
+        elif isinstance(node, FragmentDefinitionNode):
+            path.append(f"fragment {node.name.value}")
+        elif isinstance(node, InlineFragmentNode):
+            path.append(f"... on {node.type_condition.name.value}" if node.type_condition else "...")
+        elif isinstance(node, FieldNode):
+            path.append((node.alias or node.name).value)
+        for inner in getattr(getattr(node, "selection_set", None), "selections", ()):
+            walk(inner)
+
+    if error.source is not None:
+        for definition in parse(error.source, max_tokens=_MAX_TOKENS).definitions:
+            walk(definition)
+    return path
 
 
 @dataclass(slots=True)

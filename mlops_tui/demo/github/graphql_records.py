@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mlops_tui.demo.github.evidence import annotations_of
 from mlops_tui.demo.github.http import MAX_PAGE_SIZE, Call
-from mlops_tui.demo.github.model import Check, Commit, Job, Pull, Repository, Status, User
+from mlops_tui.demo.github.model import Annotation, Check, Commit, Job, Pull, Repository, Status, User
 from mlops_tui.demo.github.payloads import Payload
 from mlops_tui.demo.github.rest_repositories import checks_of
 
@@ -68,6 +69,13 @@ class PullCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckAnnotation:
+    job: Job
+    number: int
+    annotation: Annotation
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewRequest:
     pull: Pull
     requested_reviewer: User
@@ -105,6 +113,13 @@ class App:
     slug: str
 
 
+def annotations(check: Check | Job) -> list[CheckAnnotation]:
+    """Return the annotations of a check; only jobs have any."""
+    if not isinstance(check, Job):
+        return []
+    return [CheckAnnotation(check, number, entry) for number, entry in enumerate(annotations_of(check))]
+
+
 def rollup_of(commit: Commit) -> Rollup | None:
     """Return all checks of a commit; `None` if there are none."""
     repository = commit.repository
@@ -124,17 +139,6 @@ def _context_state(context: Check | Job | Status) -> str:
     if context.status != "completed":
         return "PENDING"
     return "FAILURE" if context.conclusion in _FAILURES else "SUCCESS"
-
-
-def review_decision(pull: Pull) -> str | None:
-    """Return the verdict that follows from each reviewer's latest opinion."""
-    if pull.repository.required_reviews == 0:
-        return None
-    opinions = {review.author.login: review.state for review in pull.reviews if review.state != "COMMENTED"}
-    if "CHANGES_REQUESTED" in opinions.values():
-        return "CHANGES_REQUESTED"
-    approvals = sum(state == "APPROVED" for state in opinions.values())
-    return "APPROVED" if approvals >= pull.repository.required_reviews else "REVIEW_REQUIRED"
 
 
 def connect(items: Sequence[Any], name: str, arguments: Payload, key: Callable[[Any], object]) -> Connection:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlops_tui.demo.github.graphql_records import (
     App,
+    CheckAnnotation,
     CheckSuite,
     Connection,
     Context,
@@ -19,12 +20,13 @@ from mlops_tui.demo.github.graphql_records import (
     Ref,
     ReviewRequest,
     Rollup,
+    annotations,
     connect,
     node_key,
-    review_decision,
     rollup_of,
     rollup_state,
 )
+from mlops_tui.demo.github.http import NOT_ACCESSIBLE
 from mlops_tui.demo.github.model import Check, Comment, Commit, Job, Pull, Repository, Review, Status, User
 from mlops_tui.demo.github.payloads import Payload, git_person
 from mlops_tui.demo.github.world import NotFoundError
@@ -61,10 +63,11 @@ def _ordered(items: list[Any], order: Payload | None, keys: dict[str, Callable[[
 def _repository(_: object, context: Context, _name: str, arguments: Payload) -> Repository:
     full_name = f"{arguments['owner']}/{arguments['name']}"
     try:
-        return context.call.store.repository(full_name)
+        if context.call.token.reaches(full_name):
+            return context.call.store.repository(full_name)
     except NotFoundError:
-        message = f"Could not resolve to a Repository with the name '{full_name}'."
-        raise QueryError("NOT_FOUND", message) from None
+        pass
+    raise QueryError("NOT_FOUND", f"Could not resolve to a Repository with the name '{full_name}'.")
 
 
 def _node(_: object, context: Context, _name: str, arguments: Payload) -> object:
@@ -84,19 +87,37 @@ def _nodes(_: object, context: Context, _name: str, arguments: Payload) -> list[
 
 def _find(context: Context, node_id: str) -> object:
     node = context.call.store.nodes.get(node_id)
-    if node is None:
+    repository = _repository_of(node)
+    if node is None or (repository is not None and not context.call.token.reaches(repository.full_name)):
         raise QueryError("NOT_FOUND", f"Could not resolve to a node with the global id of '{node_id[:100]}'.")
+    if isinstance(node, Pull | Comment | Review):
+        _need(context, "pull_requests")
     return node
 
 
-def _pull(repository: Repository, _: Context, _name: str, arguments: Payload) -> Pull:
+def _repository_of(node: object) -> Repository | None:
+    if isinstance(node, Repository):
+        return node
+    if isinstance(node, Comment | Review):
+        return node.pull.repository
+    return node.repository if isinstance(node, Pull | Commit) else None
+
+
+def _need(context: Context, permission: str) -> None:
+    if not context.call.token.may(permission):
+        raise QueryError("FORBIDDEN", NOT_ACCESSIBLE)
+
+
+def _pull(repository: Repository, context: Context, _name: str, arguments: Payload) -> Pull:
+    _need(context, "pull_requests")
     number = arguments["number"]
     if number not in repository.pulls:
         raise QueryError("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}.")
     return repository.pulls[number]
 
 
-def _pulls(repository: Repository, _: Context, name: str, arguments: Payload) -> Connection:
+def _pulls(repository: Repository, context: Context, name: str, arguments: Payload) -> Connection:
+    _need(context, "pull_requests")
     states, labels = arguments.get("states"), arguments.get("labels")
     found = [
         pull
@@ -153,8 +174,7 @@ def _files(pull: Pull, _: Context, name: str, arguments: Payload) -> Connection:
 
 
 def _rollup(commit: Commit, context: Context, _name: str, _arguments: Payload) -> Rollup | None:
-    if context.call.token.kind == "no-checks":
-        raise QueryError("FORBIDDEN", "Resource not accessible by personal access token")
+    _need(context, "checks")
     return rollup_of(commit)
 
 
@@ -163,7 +183,7 @@ def _contexts(rollup: Rollup, _: Context, name: str, arguments: Payload) -> Conn
 
 
 def _rate_limit(_: object, context: Context, _name: str, _arguments: Payload) -> Payload:
-    meter = context.call.store.meter(context.call.secret, "graphql")
+    meter = context.call.store.limits.meter(context.call.secret, "graphql")
     used = min(meter.limit, meter.used + context.points)
     return {
         "cost": context.points,
@@ -206,6 +226,10 @@ def _check_page(check: Check | Job, context: Context, _name: str, _arguments: Pa
         if check.name in repository.checks.get(check.head_sha, {})
     )
     return context.page(repository, "runs", check.id)
+
+
+def _annotation(entry: CheckAnnotation, context: Context) -> Payload:
+    return context.call.payloads.annotation(entry.job, entry.annotation)
 
 
 Resolver = Callable[[Any, Context, str, Payload], Any]
@@ -260,6 +284,7 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         ),
         _CONNECTION,
     ),
+    "CheckAnnotationConnection": _CONNECTION,
     "StatusCheckRollupContextConnection": _CONNECTION
     | {
         "checkRunCount": _of(lambda c: sum(not isinstance(context, Status) for context in c.everything)),
@@ -272,7 +297,9 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         "url": _with(lambda repository, context: context.page(repository)),
         "isPrivate": _of(lambda _: True),
         "isArchived": _of(lambda _: False),
-        "viewerPermission": _with(lambda _, context: "READ" if context.call.token.kind == "read-only" else "WRITE"),
+        "viewerPermission": _with(
+            lambda _, context: "WRITE" if context.call.token.may("contents", "write") else "READ"
+        ),
         "defaultBranchRef": _of(lambda repository: Ref(repository, repository.default_branch)),
         "updatedAt": _of(lambda repository: max(commit.date for commit in repository.commits.values())),
         "pushedAt": _of(lambda repository: max(commit.date for commit in repository.commits.values())),
@@ -295,7 +322,6 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         "baseRefName": _of(lambda pull: pull.base_branch),
         "baseRefOid": _of(lambda pull: pull.base_sha),
         "labels": _labels,
-        "reviewDecision": _of(review_decision),
         "mergeable": _of(lambda pull: {None: "UNKNOWN", True: "MERGEABLE", False: "CONFLICTING"}[pull.mergeable]),
         "merged": _of(lambda pull: pull.state == "MERGED"),
         "mergeCommit": _of(lambda pull: pull.repository.commits[pull.merge_sha] if pull.merge_sha else None),
@@ -344,7 +370,7 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         "lastEditedAt": _of(lambda c: c.updated_at if c.updated_at != c.created_at else None),
         "isMinimized": _of(lambda _: False),
         "viewerDidAuthor": _with(lambda comment, context: comment.author == context.call.user),
-        "viewerCanUpdate": _with(lambda _, context: context.call.token.kind != "read-only"),
+        "viewerCanUpdate": _with(lambda _, context: context.call.token.may("pull_requests", "write")),
         "url": _with(
             lambda comment, context: context.page(
                 comment.pull.repository, "pull", f"{comment.pull.number}#issuecomment-{comment.id}"
@@ -392,7 +418,21 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         "text": _of(lambda _: None),
         "isRequired": _of(lambda _: False),
         "checkSuite": _of(CheckSuite),
+        "annotations": lambda check, _context, name, arguments: connect(
+            annotations(check), name, arguments, lambda entry: entry.number
+        ),
     },
+    "CheckAnnotation": {
+        "annotationLevel": _of(lambda entry: entry.annotation.level.upper()),
+        "blobUrl": _with(lambda entry, context: _annotation(entry, context)["blob_href"]),
+        "location": _of(lambda entry: {end: {"line": entry.annotation.line} for end in ("start", "end")}),
+        "message": _of(lambda entry: entry.annotation.message),
+        "path": _of(lambda entry: entry.annotation.path),
+        "rawDetails": _of(lambda _: ""),
+        "title": _of(lambda entry: entry.annotation.title),
+    },
+    "CheckAnnotationSpan": dict.fromkeys(("start", "end"), _mapping),
+    "CheckAnnotationPosition": {"line": _mapping, "column": _of(lambda _: None)},
     "CheckSuite": {
         "id": _of(lambda suite: f"CS_{_suite_id(suite.check)}"),
         "databaseId": _of(lambda suite: _suite_id(suite.check)),

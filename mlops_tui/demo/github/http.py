@@ -4,8 +4,8 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mlops_tui.demo.github.actions import ConflictError
-from mlops_tui.demo.github.model import Repository, Token, User
+from mlops_tui.demo.github.limits import Meter, Refusal
+from mlops_tui.demo.github.model import Access, Repository, Token, User
 from mlops_tui.demo.github.payloads_work import Fragment, Payloads
 from mlops_tui.demo.github.store import GitHubStore
-from mlops_tui.demo.github.world import Meter, NotFoundError
+from mlops_tui.demo.github.world import NotFoundError
 
 DOCUMENTATION = "https://docs.github.com/rest"
 PAGE_SIZE = 30
@@ -25,7 +26,9 @@ MAX_PAGE_SIZE = 100
 SEARCH_LIMIT = 1000
 """Results that a filtered list of runs reaches, as on github.com."""
 _FREE = 0
-_NOT_ACCESSIBLE = "Resource not accessible by personal access token"
+_API_VERSION = "2022-11-28"
+_LIMITS = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
+NOT_ACCESSIBLE = "Resource not accessible by personal access token"
 
 
 class ApiError(Exception):
@@ -84,6 +87,8 @@ class Call:
     params: dict[str, Any]
     query: dict[str, str]
     body: Any
+    accept: str = ""
+    """The media types that the client takes."""
 
     @property
     def user(self) -> User:
@@ -200,34 +205,36 @@ class Gate:
         self._requests = 0
 
     def endpoint(
-        self, handler: Handler, permission: str, *, writes: bool = False, resource: str = "core"
+        self, handler: Handler, permission: str, *, writes: bool = False, resource: str = "core", free: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint for a handler.
 
         Args:
-            permission: The fine-grained permission that it needs, in GitHub's own words.
+            permission: The fine-grained permission that it needs, in GitHub's own words; with commas, any of them.
             writes: Whether it needs it to write.
             resource: The quota that it is taken from.
+            free: Whether it answers when the quota is used up.
         """
 
         async def answer(request: Request) -> Response:
             body = await request.body()
             meter: Meter | None = None
+            secret, token = "", None
             try:
                 secret, token = self._sign_in(request)
-                meter = self.store.meter(secret, resource)
-                self._refuse_if_limited(meter, token, resource)
-                _refuse_if_not_permitted(token, permission, writes)
+                meter = self.store.limits.meter(secret, resource)
+                self._refuse_if_limited(secret, token, resource, free=free)
+                _refuse_if_not_permitted(request, token, permission, "write" if writes else "read")
                 reply = handler(self._call(request, secret, token, body))
             except ApiError as error:
                 reply = _error_reply(error)
-                secret = ""
             except NotFoundError:
                 reply = _error_reply(ApiError(404, "Not Found"))
-                secret = ""
             except ConflictError as error:
                 reply = _error_reply(ApiError(409, str(error)))
-                secret = ""
+            if token is not None:
+                accepted = accepted_permissions(permission, "write" if writes else "read")
+                reply = replace(reply, headers=_token_headers(token, accepted) | reply.headers)
             return self._respond(request, reply, secret, meter, resource)
 
         return answer
@@ -246,36 +253,38 @@ class Gate:
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if not secret:
             raise ApiError(401, "Requires authentication")
-        token = self.store.tokens.get(secret.strip()) if scheme.lower() in ("token", "bearer") else None
+        token = self.store.token(secret.strip()) if scheme.lower() in ("token", "bearer") else None
         if token is None:
             raise ApiError(401, "Bad credentials")
         return secret.strip(), token
 
-    def _refuse_if_limited(self, meter: Meter, token: Token, resource: str) -> None:
-        now, until = self.store.clock.now(), self.store.rate_limit_until
-        if until is not None and now < until:
-            wait = -(-(until - now) // timedelta(seconds=1))
+    def _refuse_if_limited(self, secret: str, token: Token, resource: str, *, free: bool) -> None:
+        if free:
+            return
+        refusal = self.store.limits.refuse(secret, resource)
+        if refusal is None:
+            return
+        if not refusal.primary:
             raise ApiError(
-                403,
+                refusal.status,
                 "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-                headers={"retry-after": str(wait)},
-                documentation="https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits",
+                headers=_retry_after(refusal),
+                documentation=f"{_LIMITS}#about-secondary-rate-limits",
             )
-        if meter.remaining == 0:
-            message = f"API rate limit exceeded for user ID {self.store.user(token.login).id}."
-            if resource == "graphql":
-                # GraphQL says it in a success, as github.com does.
-                raise ApiError(200, message, errors=[{"type": "RATE_LIMITED", "message": message}])
-            raise ApiError(
-                403, message, documentation="https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"
-            )
+        message = f"API rate limit exceeded for user ID {self.store.user(token.login).id}."
+        if resource == "graphql":
+            # GraphQL says it in a success, as github.com does.
+            raise ApiError(200, message, errors=[{"type": "RATE_LIMITED", "message": message}])
+        raise ApiError(refusal.status, message, documentation=f"{_LIMITS}#about-primary-rate-limits")
 
     def _call(self, request: Request, secret: str, token: Token, body: bytes) -> Call:
         payload = None
         if body:
             try:
-                payload = json.loads(body)
-            except ValueError:
+                payload = json.loads(body, parse_constant=_no_number)
+                # Half of a surrogate pair is JSON, but no text that could be answered with.
+                to_json(payload)
+            except (ValueError, RecursionError):
                 raise ApiError(400, "Problems parsing JSON") from None
         root = request.scope.get("root_path", "")
         return Call(
@@ -287,12 +296,14 @@ class Gate:
             params=request.path_params,
             query=dict(request.query_params),
             body=payload,
+            accept=request.headers.get("accept", ""),
         )
 
     def _respond(self, request: Request, reply: Reply, secret: str, meter: Meter | None, resource: str) -> Response:
         self._requests += 1
         headers = {
             "content-type": "application/json; charset=utf-8",
+            "x-github-api-version-selected": _API_VERSION,
             "x-github-media-type": "github.v3; format=json",
             "x-github-request-id": f"{self._requests:08X}",
         } | reply.headers
@@ -319,16 +330,42 @@ class Gate:
         return Response(body, status, headers)
 
 
-def refuse(permission: str, level: str = "read") -> ApiError:
+def refuse() -> ApiError:
     """Return the 403 for a fine-grained permission that the token lacks."""
-    return ApiError(403, _NOT_ACCESSIBLE, headers={"x-accepted-github-permissions": f"{permission}={level}"})
+    return ApiError(403, NOT_ACCESSIBLE)
 
 
-def _refuse_if_not_permitted(token: Token, permission: str, writes: bool) -> None:
-    if writes and token.kind == "read-only":
-        raise refuse(permission, "write")
-    if permission == "checks" and token.kind == "no-checks":
-        raise refuse(permission)
+def accepted_permissions(permission: str, access: Access) -> str:
+    """Return permissions as `x-accepted-github-permissions` names them; of several, any will do."""
+    return "; ".join(f"{name}={access}" for name in permission.split(","))
+
+
+def _refuse_if_not_permitted(request: Request, token: Token, permission: str, access: Access) -> None:
+    owner, repo = request.path_params.get("owner"), request.path_params.get("repo")
+    if owner and repo and not token.reaches(f"{owner}/{repo}"):
+        # What a token does not reach is not there, as far as it can tell.
+        raise NotFoundError(f"no repository {owner}/{repo}")
+    if not any(token.may(name, access) for name in permission.split(",")):
+        raise refuse()
+
+
+def _token_headers(token: Token, accepted: str) -> dict[str, str]:
+    """Return what an answer says of the token: a classic one has scopes, a fine-grained one permissions."""
+    if token.is_classic:
+        headers = {"x-oauth-scopes": "repo, workflow", "x-accepted-oauth-scopes": ""}
+    else:
+        headers = {"x-accepted-github-permissions": accepted}
+    if token.expires_at is not None:
+        headers["github-authentication-token-expiration"] = f"{token.expires_at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}"
+    return headers
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _retry_after(refusal: Refusal) -> dict[str, str]:
+    return {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
 
 
 def _error_reply(error: ApiError) -> Reply:

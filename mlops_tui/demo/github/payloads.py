@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from mlops_tui.demo.github.evidence import annotations_of
 from mlops_tui.demo.github.model import (
     Check,
     Commit,
     Environment,
     Job,
     Pull,
-    Release,
     Repository,
     Status,
     User,
@@ -265,29 +265,6 @@ class BasePayloads:
             "tarball_url": f"{url}/tarball/refs/tags/{quote(name)}",
         }
 
-    def release(self, repository: Repository, release: Release) -> Payload:
-        url = f"{self.repository_url(repository)}/releases/{release.id}"
-        return {
-            "id": release.id,
-            "node_id": release.node_id,
-            "url": url,
-            "html_url": self.page(repository, "releases", "tag", release.tag),
-            "assets_url": f"{url}/assets",
-            "upload_url": f"{url}/assets{{?name,label}}",
-            "tarball_url": f"{self.repository_url(repository)}/tarball/{quote(release.tag)}",
-            "zipball_url": f"{self.repository_url(repository)}/zipball/{quote(release.tag)}",
-            "tag_name": release.tag,
-            "target_commitish": release.target,
-            "name": release.name,
-            "body": release.body,
-            "draft": release.draft,
-            "prerelease": release.prerelease,
-            "created_at": release.created_at,
-            "published_at": None if release.draft else release.created_at,
-            "author": self.user(release.author),
-            "assets": [],
-        }
-
     def workflow(self, repository: Repository, workflow: Workflow) -> Payload:
         return {
             "id": workflow.id,
@@ -368,7 +345,7 @@ class BasePayloads:
                 "title": title or None,
                 "summary": summary or None,
                 "text": None,
-                "annotations_count": 0,
+                "annotations_count": len(annotations_of(job)) if job else 0,
                 "annotations_url": f"{url}/annotations",
             },
             "check_suite": {"id": suite},

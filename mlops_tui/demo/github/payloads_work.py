@@ -1,14 +1,19 @@
 """GitHub's REST payloads of workflow runs and pull requests, and the cache of their rendered bytes."""
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic_core import to_json
 
+from mlops_tui.demo.github.archives import zip_of
 from mlops_tui.demo.github.model import (
+    Annotation,
     Approval,
+    Artifact,
     Attempt,
     ChangedFile,
     Comment,
@@ -20,7 +25,8 @@ from mlops_tui.demo.github.model import (
     Step,
     User,
 )
-from mlops_tui.demo.github.payloads import BasePayloads, Payload, git_person
+from mlops_tui.demo.github.payloads import Payload, git_person
+from mlops_tui.demo.github.payloads_tree import TreePayloads
 
 _CACHED_FRAGMENTS = 2000
 """Rendered records kept, at most 15 KB each."""
@@ -44,7 +50,7 @@ class Fragment:
     digest: bytes
 
 
-class Payloads(BasePayloads):
+class Payloads(TreePayloads):
     """All payloads under one base URL."""
 
     def __init__(self, api: str, web: str) -> None:
@@ -139,8 +145,8 @@ class Payloads(BasePayloads):
     def job(self, job: Job) -> Payload:
         run = job.run
         api = self.repository_url(run.repository)
-        on_runner = job.started_at is not None and job.conclusion != "skipped"
-        self_hosted = "self-hosted" in job.plan.labels
+        on_runner = bool(job.steps)
+        self_hosted = job.is_self_hosted
         return {
             "id": job.id,
             "run_id": run.id,
@@ -161,10 +167,8 @@ class Payloads(BasePayloads):
             "name": job.name,
             "steps": [_step(step) for step in job.steps],
             "labels": list(job.plan.labels),
-            "runner_id": job.id % 97 + 1 if on_runner else None,
-            "runner_name": (f"gpu-runner-{job.id % 4}" if self_hosted else f"GitHub Actions {job.id % 97 + 1}")
-            if on_runner
-            else None,
+            "runner_id": job.runner_id if on_runner else None,
+            "runner_name": job.runner_name if on_runner else None,
             "runner_group_id": int(self_hosted) if on_runner else None,
             "runner_group_name": ("Default" if self_hosted else "GitHub Actions") if on_runner else None,
         }
@@ -175,9 +179,64 @@ class Payloads(BasePayloads):
         return {
             "environment": self.short_environment(run.repository, environment),
             "wait_timer": environment.wait_timer,
-            "wait_timer_started_at": run.latest.updated_at if environment.wait_timer else None,
+            "wait_timer_started_at": run.waiting_since[name] if environment.wait_timer else None,
             "current_user_can_approve": may_write and (not reviewers or reviewer in reviewers),
             "reviewers": [{"type": "User", "reviewer": self.user(user)} for user in reviewers],
+        }
+
+    def artifact(self, artifact: Artifact, now: datetime) -> Payload:
+        run = artifact.run
+        url = f"{self.repository_url(run.repository)}/actions/artifacts/{artifact.id}"
+        data = zip_of(artifact)
+        return {
+            "id": artifact.id,
+            "node_id": base64.b64encode(f"08:Artifact{artifact.id}".encode()).decode(),
+            "name": artifact.name,
+            "size_in_bytes": len(data),
+            "url": url,
+            "archive_download_url": f"{url}/zip",
+            "expired": artifact.expires_at <= now,
+            "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
+            "created_at": artifact.created_at,
+            "updated_at": artifact.created_at,
+            "expires_at": artifact.expires_at,
+            "workflow_run": {
+                "id": run.id,
+                "repository_id": run.repository.id,
+                "head_repository_id": run.repository.id,
+                "head_branch": run.branch,
+                "head_sha": run.head_sha,
+            },
+        }
+
+    def usage(self, attempt: Attempt) -> Payload:
+        """Return what a run's time is billed as: nothing on the owner's own runners."""
+        took = [
+            (job.id, int((job.completed_at - job.started_at).total_seconds() * 1000))
+            for job in attempt.jobs
+            if job.started_at and job.completed_at and job.steps and not job.is_self_hosted
+        ]
+        billed = {
+            "total_ms": sum(duration for _, duration in took),
+            "jobs": len(took),
+            "job_runs": [{"job_id": number, "duration_ms": duration} for number, duration in took],
+        }
+        duration = (attempt.updated_at - attempt.started_at).total_seconds()
+        return {"billable": {"UBUNTU": billed} if took else {}, "run_duration_ms": int(duration * 1000)}
+
+    def annotation(self, job: Job, annotation: Annotation) -> Payload:
+        path, sha = annotation.path, job.run.head_sha
+        return {
+            "path": path,
+            "blob_href": self.page(job.run.repository, "blob", sha, path),
+            "start_line": annotation.line,
+            "start_column": None,
+            "end_line": annotation.line,
+            "end_column": None,
+            "annotation_level": annotation.level,
+            "title": annotation.title,
+            "message": annotation.message,
+            "raw_details": "",
         }
 
     def approval(self, run: Run, approval: Approval) -> Payload:
@@ -188,28 +247,6 @@ class Payloads(BasePayloads):
             "state": approval.state,
             "user": self.user(approval.user),
             "comment": approval.comment,
-        }
-
-    def deployment(self, run: Run, environment: str, number: int) -> Payload:
-        api = self.repository_url(run.repository)
-        return {
-            "id": number,
-            "node_id": f"DE_{number}",
-            "url": f"{api}/deployments/{number}",
-            "sha": run.head_sha,
-            "ref": run.branch,
-            "task": "deploy",
-            "payload": {},
-            "original_environment": environment,
-            "environment": environment,
-            "description": "",
-            "creator": self.user(run.actor),
-            "created_at": run.latest.started_at,
-            "updated_at": run.latest.updated_at,
-            "statuses_url": f"{api}/deployments/{number}/statuses",
-            "repository_url": api,
-            "transient_environment": False,
-            "production_environment": environment == "production",
         }
 
     def pull_fragments(self, pulls: Iterable[Pull]) -> list[Fragment]:
@@ -283,6 +320,46 @@ class Payloads(BasePayloads):
             "changed_files": len(pull.files),
         }
 
+    def issue(self, pull: Pull) -> Payload:
+        """Return a pull request as the issue that it is, too."""
+        url, issue, page = self._pull_urls(pull)
+        return {
+            "id": pull.id,
+            "node_id": pull.node_id,
+            "number": pull.number,
+            "url": issue,
+            "repository_url": self.repository_url(pull.repository),
+            "labels_url": f"{issue}/labels{{/name}}",
+            "comments_url": f"{issue}/comments",
+            "events_url": f"{issue}/events",
+            "html_url": page,
+            "title": pull.title,
+            "user": self.user(pull.author),
+            "labels": self.labels(pull),
+            "state": "open" if pull.state == "OPEN" else "closed",
+            "state_reason": None,
+            "locked": False,
+            "active_lock_reason": None,
+            "assignee": None,
+            "assignees": [],
+            "milestone": None,
+            "comments": len(pull.comments),
+            "created_at": pull.created_at,
+            "updated_at": pull.updated_at,
+            "closed_at": pull.closed_at,
+            "closed_by": self.user(pull.merged_by) if pull.merged_by else None,
+            "author_association": _COLLABORATOR,
+            "body": pull.body or None,
+            "draft": pull.draft,
+            "pull_request": {
+                "url": url,
+                "html_url": page,
+                "diff_url": f"{page}.diff",
+                "patch_url": f"{page}.patch",
+                "merged_at": pull.merged_at,
+            },
+        }
+
     def labels(self, pull: Pull) -> list[Payload]:
         api = self.repository_url(pull.repository)
         return [
@@ -304,20 +381,7 @@ class Payloads(BasePayloads):
         return int.from_bytes(digest, "big")
 
     def file(self, pull: Pull, file: ChangedFile) -> Payload:
-        api, sha = self.repository_url(pull.repository), pull.head_sha
-        blob = hashlib.sha1(f"{sha}/{file.path}".encode(), usedforsecurity=False).hexdigest()
-        return {
-            "sha": blob,
-            "filename": file.path,
-            "status": file.status,
-            "additions": file.additions,
-            "deletions": file.deletions,
-            "changes": file.additions + file.deletions,
-            "blob_url": self.page(pull.repository, "blob", sha, file.path),
-            "raw_url": self.page(pull.repository, "raw", sha, file.path),
-            "contents_url": f"{api}/contents/{file.path}?ref={sha}",
-            "patch": file.patch,
-        }
+        return self.changed_file(pull.repository, pull.head_sha, file)
 
     def comment(self, comment: Comment) -> Payload:
         pull = comment.pull
@@ -333,7 +397,9 @@ class Payloads(BasePayloads):
     def review(self, review: Review) -> Payload:
         url, _, page = self._pull_urls(review.pull)
         page = f"{page}#pullrequestreview-{review.id}"
-        return {
+        # One that is begun and not submitted has no time yet.
+        submitted = {} if review.state == "PENDING" else {"submitted_at": review.submitted_at}
+        return submitted | {
             "id": review.id,
             "node_id": review.node_id,
             "user": self.user(review.author),
@@ -343,7 +409,6 @@ class Payloads(BasePayloads):
             "pull_request_url": url,
             "author_association": _COLLABORATOR,
             "_links": {"html": {"href": page}, "pull_request": {"href": url}},
-            "submitted_at": review.submitted_at,
             "commit_id": review.commit_sha,
         }
 

@@ -88,7 +88,7 @@ def approvals(call: Call) -> Reply:
 
 def pending_deployments(call: Call) -> Reply:
     found = _run(call)
-    may_write = call.token.kind != "read-only"
+    may_write = call.token.may("deployments", "write")
     return json_reply(
         [call.payloads.pending_deployment(found, name, call.user, may_write=may_write) for name in found.pending]
     )
@@ -103,14 +103,14 @@ def review_pending_deployments(call: Call) -> Reply:
     environments = found.repository.environments
     names = [name for name in found.pending if isinstance(ids, list) and environments[name].id in ids]
     if not names:
-        raise ApiError(422, "There were one or more errors: the run does not wait for these environments")
+        raise ApiError(422, "No pending deployment requests to approve or reject")
     for name in names:
         reviewers = environments[name].reviewers
         if reviewers and call.user not in reviewers:
             raise ApiError(422, "There were one or more errors: you are not a reviewer of this environment")
     payload = []
     for name in names:
-        payload.append(call.payloads.deployment(found, name, found.pending[name]))
+        payload.append(call.payloads.deployment(found.repository.deployments[found.pending[name]]))
         call.store.review_deployment(call.repo, found.id, name, state, call.token.login, comment)  # type: ignore[arg-type]
         call.store.announce(StoreEvent(state, found.repository.full_name, found.id, call.token.login, name))
     return json_reply(payload)
@@ -138,9 +138,11 @@ def rerun_job(call: Call) -> Reply:
 
 def dispatch(call: Call) -> Reply:
     kind = call.store.workflow(call.repo, _workflow_key(call))
-    ref = call.text("ref", "Workflow")
+    ref, inputs = call.text("ref", "Workflow"), call.fields.get("inputs") or {}
+    if not isinstance(inputs, dict):
+        raise ApiError(422, "Invalid request.\n\nFor 'properties/inputs', inputs is not an object.")
     try:
-        run_id = call.store.dispatch(call.repo, kind.id, ref, call.token.login)
+        run_id = call.store.dispatch(call.repo, kind.id, ref, call.token.login, inputs=inputs)
     except NotFoundError:
         raise ApiError(422, f"No ref found for: {ref[:100]}") from None
     except ConflictError as error:

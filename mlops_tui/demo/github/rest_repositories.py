@@ -1,24 +1,24 @@
-"""REST: accounts, quota, repositories, branches, commits, checks, releases, environments."""
+"""REST: accounts, quota, repositories, branches, commits and their checks."""
 
 from datetime import UTC, datetime
 
-from mlops_tui.demo.github.http import ApiError, Call, Reply, json_reply, list_reply
+from mlops_tui.demo.github.contents import history, touches
+from mlops_tui.demo.github.http import ApiError, Call, Reply, json_reply, list_reply, page_of
 from mlops_tui.demo.github.model import Check, Commit, Job, Repository
+from mlops_tui.demo.github.payloads import git_person
 from mlops_tui.demo.github.world import NotFoundError
 
 _ACCOUNTS_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def user(call: Call) -> Reply:
-    payload = call.payloads.viewer(call.user, _ACCOUNTS_SINCE)
-    # A classic token says what it may do; a fine-grained one does not.
-    return json_reply(payload, headers={"x-oauth-scopes": "repo, workflow"} if call.token.kind == "full" else {})
+    return json_reply(call.payloads.viewer(call.user, _ACCOUNTS_SINCE))
 
 
 def rate_limit(call: Call) -> Reply:
     resources = {}
     for resource in ("core", "search", "graphql"):
-        meter = call.store.meter(call.secret, resource)
+        meter = call.store.limits.meter(call.secret, resource)
         resources[resource] = {
             "limit": meter.limit,
             "used": meter.used,
@@ -49,20 +49,28 @@ def branch(call: Call) -> Reply:
 
 
 def commits(call: Call) -> Reply:
-    repo = call.repository
-    head = call.store.resolve(call.repo, call.query.get("sha", repo.default_branch))
-    found = _history(repo, head)
-    if author := call.query.get("author"):
-        found = [commit for commit in found if commit.author.login == author]
-    if since := call.query.get("since"):
+    repo, query = call.repository, call.query
+    found = history(repo, call.store.resolve(call.repo, query.get("sha") or repo.default_branch))
+    for name in ("author", "committer"):
+        if name in query:
+            found = [commit for commit in found if query[name] in _names_of(commit)]
+    if path := query.get("path"):
+        found = [commit for commit in found if touches(commit, path)]
+    if since := query.get("since"):
         found = [commit for commit in found if commit.date >= moment(since)]
-    if until := call.query.get("until"):
+    if until := query.get("until"):
         found = [commit for commit in found if commit.date <= moment(until)]
-    return list_reply(call, [call.payloads.commit(commit) for commit in found])
+    page = page_of(call, len(found))
+    payloads = [call.payloads.commit(commit) for commit in found[page.start : page.stop]]
+    return json_reply(payloads, headers=page.headers)
 
 
 def commit(call: Call) -> Reply:
-    return json_reply(call.payloads.commit(_commit(call)))
+    return json_reply(call.payloads.whole_commit(_commit(call)))
+
+
+def _names_of(commit: Commit) -> tuple[str, str]:
+    return commit.author.login, git_person(commit.author)["email"]
 
 
 def check_runs(call: Call) -> Reply:
@@ -105,45 +113,18 @@ def status(call: Call) -> Reply:
     )
 
 
+def statuses(call: Call) -> Reply:
+    repo, sha = call.repository, _commit(call).sha
+    found = sorted(repo.statuses.get(sha, {}).values(), key=lambda entry: entry.id, reverse=True)
+    return list_reply(
+        call, [call.payloads.status(repo, entry) | {"creator": call.payloads.user(entry.creator)} for entry in found]
+    )
+
+
 def pulls_of_commit(call: Call) -> Reply:
     sha = call.store.resolve(call.repo, call.params["commit_sha"]).sha
     pulls = [pull for pull in call.repository.pulls.values() if sha in pull.commits or sha == pull.merge_sha]
     return list_reply(call, [call.payloads.pull(pull) for pull in pulls])
-
-
-def releases(call: Call) -> Reply:
-    return list_reply(call, [call.payloads.release(call.repository, entry) for entry in call.repository.releases])
-
-
-def latest_release(call: Call) -> Reply:
-    for release in call.repository.releases:
-        if not (release.draft or release.prerelease):
-            return json_reply(call.payloads.release(call.repository, release))
-    raise NotFoundError("no release")
-
-
-def release_of_tag(call: Call) -> Reply:
-    for release in call.repository.releases:
-        if release.tag == call.params["tag"]:
-            return json_reply(call.payloads.release(call.repository, release))
-    raise NotFoundError("no release with this tag")
-
-
-def tags(call: Call) -> Reply:
-    repo = call.repository
-    return list_reply(call, [call.payloads.tag(repo, name, sha) for name, sha in reversed(repo.tags.items())])
-
-
-def environments(call: Call) -> Reply:
-    found = call.repository.environments.values()
-    return list_reply(call, [call.payloads.environment(call.repository, entry) for entry in found], "environments")
-
-
-def environment(call: Call) -> Reply:
-    found = call.repository.environments.get(call.params["environment_name"])
-    if found is None:
-        raise NotFoundError("no such environment")
-    return json_reply(call.payloads.environment(call.repository, found))
 
 
 def set_status(call: Call) -> Reply:
@@ -194,16 +175,3 @@ def _commit(call: Call) -> Commit:
         return call.store.resolve(call.repo, call.params["ref"])
     except NotFoundError:
         raise ApiError(422, f"No commit found for SHA: {call.params['ref']}") from None
-
-
-def _history(repo: Repository, head: Commit) -> list[Commit]:
-    """Return a commit and its ancestors, newest first."""
-    seen: dict[str, Commit] = {}
-    waiting = [head.sha]
-    while waiting:
-        sha = waiting.pop()
-        if sha not in seen and sha in repo.commits:
-            seen[sha] = repo.commits[sha]
-            waiting.extend(repo.commits[sha].parents)
-    order = {sha: place for place, sha in enumerate(repo.commits)}
-    return sorted(seen.values(), key=lambda c: (c.date, order[c.sha]), reverse=True)

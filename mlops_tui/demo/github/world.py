@@ -8,25 +8,23 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+from mlops_tui.demo.github.limits import Limits
 from mlops_tui.demo.github.model import (
+    ChangedFile,
     Check,
     Commit,
     Environment,
     JobPlan,
-    Release,
     Repository,
     Status,
     StoreEvent,
     Token,
     User,
     Workflow,
+    WorkflowInput,
 )
 from mlops_tui.domain.clock import Clock
 
-QUOTA = 5000
-"""Calls an hour and token, as for a person's token on github.com; GraphQL has as many points."""
-QUOTA_WINDOW = 3600.0
-"""Seconds until a used quota is whole again."""
 _FIRST_ID = {"run": 18_204_000_000, "job": 51_700_000_000, "suite": 46_100_000_000, "comment": 2_950_000_000}
 _FIRST_OTHER_ID = 940_000_000
 _NODE_PREFIX = {
@@ -43,6 +41,8 @@ _NODE_PREFIX = {
     "workflow": "W",
     "environment": "EN",
     "release": "RE",
+    "deployment": "DE",
+    "deployment_status": "DES",
 }
 
 
@@ -56,19 +56,6 @@ class Revised(Protocol):
     revision: int
 
 
-class Meter:
-    """One token's use of one quota."""
-
-    def __init__(self, limit: int, reset: datetime) -> None:
-        self.limit = limit
-        self.used = 0
-        self.reset = reset
-
-    @property
-    def remaining(self) -> int:
-        return max(0, self.limit - self.used)
-
-
 class World:
     """Time, ids, accounts and repositories.
 
@@ -77,8 +64,7 @@ class World:
 
     Attributes:
         tokens: Who may come in, by the secret itself.
-        rate_limit_until: Until then every call is refused as a secondary rate limit; `None` lets calls through.
-        quota_limit: Calls an hour and token.
+        limits: Quotas, and rate limits on demand.
     """
 
     def __init__(self, clock: Clock, *, seed: int = 0) -> None:
@@ -90,8 +76,7 @@ class World:
         """
         self.clock = clock
         self.tokens: dict[str, Token] = {}
-        self.rate_limit_until: datetime | None = None
-        self.quota_limit = QUOTA
+        self.limits = Limits(clock)
         self.repositories: dict[str, Repository] = {}
         self.nodes: dict[str, object] = {}
         """What GraphQL's `nodes` finds, by node id."""
@@ -101,7 +86,6 @@ class World:
         offset = self.random.randrange(1_000_000)
         self._last_id: dict[str, int] = defaultdict(lambda: _FIRST_OTHER_ID + offset)
         self._last_id.update({kind: first + offset for kind, first in _FIRST_ID.items()})
-        self._meters: dict[tuple[str, str], Meter] = {}
         self._users: dict[str, User] = {}
         self._listeners: list[Callable[[StoreEvent], None]] = []
 
@@ -116,14 +100,16 @@ class World:
             self._users[login] = User(id=1_000_000 + zlib.crc32(login.encode()) % 200_000_000, login=login)
         return self._users[login]
 
-    def meter(self, secret: str, resource: str) -> Meter:
-        """Return a token's use of `core` or `graphql`, starting a new hour when the last one is over."""
-        now = self.clock.now()
-        meter = self._meters.get((secret, resource))
-        if meter is None or meter.reset <= now:
-            reset = datetime.fromtimestamp(int(now.timestamp() + QUOTA_WINDOW), UTC)
-            meter = self._meters[secret, resource] = Meter(self.quota_limit, reset)
-        return meter
+    def revoke(self, secret: str) -> None:
+        """End a token: from now on it is as unknown as a wrong one."""
+        self.tokens.pop(secret, None)
+
+    def token(self, secret: str) -> Token | None:
+        """Return what a secret stands for; `None` if it is wrong, revoked or has expired."""
+        token = self.tokens.get(secret)
+        if token is None or (token.expires_at is not None and token.expires_at <= self.clock.now()):
+            return None
+        return token
 
     def repository(self, full_name: str) -> Repository:
         """Return a repository by `owner/name`, in any case.
@@ -159,12 +145,24 @@ class World:
         return repository
 
     def add_workflow(
-        self, repo: str, name: str, path: str, *, jobs: Iterable[JobPlan] = (), at: datetime | None = None
+        self,
+        repo: str,
+        name: str,
+        path: str,
+        *,
+        jobs: Iterable[JobPlan] = (),
+        on: Iterable[str] = ("push",),
+        inputs: Iterable[WorkflowInput] = (),
+        run_name: str = "",
+        at: datetime | None = None,
     ) -> int:
         """Add a workflow file and return its id.
 
         Args:
             jobs: What starts when a client dispatches it; a workflow without any cannot be dispatched.
+            on: The events that start it otherwise, as its file says.
+            inputs: What a client may, or has to, give then.
+            run_name: How such a run is called, with `${{ inputs.NAME }}` for an input; empty for the workflow's name.
         """
         repository = self.repository(repo)
         number = self._id("workflow")
@@ -174,7 +172,10 @@ class World:
             path=path,
             created_at=self._time(at),
             jobs=tuple(jobs),
+            inputs=tuple(inputs),
+            run_name=run_name,
             node_id=node_id("workflow", number),
+            on=tuple(on),
         )
         self._touch(repository)
         return number
@@ -199,6 +200,7 @@ class World:
         *,
         branch: str | None = None,
         parents: tuple[str, ...] | None = None,
+        files: Iterable[ChangedFile] = (),
         at: datetime | None = None,
     ) -> str:
         """Add a commit at the head of a branch and return its sha.
@@ -223,6 +225,7 @@ class World:
             tree=self._sha(),
             node_id=f"C_{sha}",
             repository=repository,
+            files=tuple(files),
         )
         repository.commits[sha] = commit
         repository.branches[branch] = sha
@@ -247,13 +250,21 @@ class World:
         return found[0]
 
     def add_environment(
-        self, repo: str, name: str, *, reviewers: Iterable[str] = (), wait_timer: int = 0, at: datetime | None = None
+        self,
+        repo: str,
+        name: str,
+        *,
+        reviewers: Iterable[str] = (),
+        wait_timer: int = 0,
+        url: str = "",
+        at: datetime | None = None,
     ) -> int:
         """Add a deployment environment and return its id.
 
         Args:
             reviewers: The logins that may approve; without any, anybody who may write may.
             wait_timer: Minutes.
+            url: Where what is deployed to it is found.
         """
         repository = self.repository(repo)
         number = self._id("environment")
@@ -265,48 +276,11 @@ class World:
             created_at=self._time(at),
             node_id=node_id("environment", number),
             rule_id=self._id("rule"),
+            url=url,
         )
         repository.environments[name] = environment
         self._touch(environment, repository)
         return number
-
-    def add_release(
-        self,
-        repo: str,
-        tag: str,
-        *,
-        name: str = "",
-        body: str = "",
-        author: str | None = None,
-        sha: str | None = None,
-        prerelease: bool = False,
-        at: datetime | None = None,
-    ) -> int:
-        """Tag a commit (the default branch's head where `sha` is `None`), release it, and return the release's id."""
-        repository = self.repository(repo)
-        self.add_tag(repo, tag, sha)
-        number = self._id("release")
-        release = Release(
-            id=number,
-            tag=tag,
-            name=name or tag,
-            body=body,
-            author=self.user(author) if author else repository.owner,
-            target=repository.default_branch,
-            created_at=self._time(at),
-            node_id=node_id("release", number),
-            prerelease=prerelease,
-        )
-        repository.releases.append(release)
-        repository.releases.sort(key=lambda r: (r.created_at, r.id), reverse=True)
-        self._touch(release, repository)
-        return number
-
-    def add_tag(self, repo: str, name: str, sha: str | None = None) -> None:
-        """Tag a commit: the default branch's head where `sha` is `None`."""
-        repository = self.repository(repo)
-        repository.tags[name] = sha or repository.branches[repository.default_branch]
-        self._touch(repository)
 
     def set_check(
         self,

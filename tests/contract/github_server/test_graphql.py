@@ -235,7 +235,7 @@ async def test_a_query_costs_points_by_its_size(client: httpx.AsyncClient) -> No
 
 
 async def test_a_used_up_quota_is_told_in_a_success(client: httpx.AsyncClient, world: World) -> None:
-    world.store.quota_limit = 8
+    world.store.limits.quota = 8
     await _pulls(client)
     answer, response = await _ask(client, "{ viewer { login } }")
     assert (response.status_code, response.headers["x-ratelimit-remaining"]) == (200, "0")

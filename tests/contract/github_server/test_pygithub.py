@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.contract.github_server.world import REPO, World
@@ -50,7 +51,45 @@ def test_runs_page_by_link_and_bring_their_jobs(github: "Github", world: World) 
         ("full-training", "completed"),
         ("production-deployment", "waiting"),
     ]
-    assert [step.conclusion for step in next(iter(run.jobs())).steps] == ["success"] * 4
+    assert [step.conclusion for step in next(iter(run.jobs())).steps] == ["success"] * 5
+
+
+def test_a_job_says_where_its_log_is(github: "Github", world: World) -> None:
+    job = next(iter(github.get_repo(REPO).get_workflow_run(world.run_id).jobs()))
+    answer = httpx.get(job.logs_url())
+    assert answer.status_code == 200
+    assert "##[group]Run Train" in answer.text
+
+
+def test_artifacts_of_a_run_are_read_and_deleted(github: "Github", world: World) -> None:
+    for name in ("coverage", "training_diagnostics", "report"):
+        world.store.add_artifact(REPO, world.run_id, name, {f"{name}.json": "{}"})
+    repository = github.get_repo(REPO)
+    found = list(repository.get_workflow_run(world.run_id).get_artifacts())
+    assert [artifact.name for artifact in found] == ["report", "training_diagnostics", "coverage"]
+    (named,) = repository.get_artifacts(name="coverage")
+    assert (named.id, named.expired, named.workflow_run.id) == (found[2].id, False, world.run_id)
+    assert repository.get_artifact(named.id).size_in_bytes == named.size_in_bytes
+    assert named.delete() is True
+    assert repository.get_artifacts().totalCount == 2
+
+
+def test_a_run_is_timed_rerun_and_deleted(github: "Github", world: World) -> None:
+    world.store.complete_run(REPO, world.run_id, "failure")
+    run = github.get_repo(REPO).get_workflow_run(world.run_id)
+    assert run.timing().run_duration_ms == 0
+    assert run.rerun_failed_jobs() is True
+    world.store.complete_run(REPO, world.run_id, "cancelled")
+    assert run.delete() is True
+    assert world.store.repository(REPO).runs == {}
+
+
+def test_annotations_of_a_check(github: "Github", world: World) -> None:
+    world.store.annotate(REPO, world.run_id, "full-training", level="warning", message="slow", path="src/a.py")
+    check = next(iter(github.get_repo(REPO).get_commit(world.sha).get_check_runs()))
+    assert check.output.annotations_count == 1
+    (annotation,) = check.get_annotations()
+    assert (annotation.annotation_level, annotation.message, annotation.path) == ("warning", "slow", "src/a.py")
 
 
 def test_pull_requests_with_what_hangs_on_them(github: "Github", world: World) -> None:

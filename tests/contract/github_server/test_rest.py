@@ -1,6 +1,5 @@
 """REST as clients see it. The `judged` fixture holds every exchange against GitHub's description."""
 
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -215,7 +214,7 @@ async def test_what_is_not_there_is_404_in_the_usual_shape(client: httpx.AsyncCl
 
 
 async def test_a_rate_limit_on_demand_says_when_to_come_back(client: httpx.AsyncClient, world: World) -> None:
-    world.store.rate_limit_until = world.clock.now() + timedelta(seconds=42)
+    world.store.limits.secondary(seconds=42)
     limited = await client.get(f"{BASE}/pulls")
     assert (limited.status_code, limited.headers["retry-after"]) == (403, "42")
     assert "secondary rate limit" in limited.json()["message"]
@@ -224,7 +223,7 @@ async def test_a_rate_limit_on_demand_says_when_to_come_back(client: httpx.Async
 
 
 async def test_a_used_up_quota_is_whole_again_after_its_reset(client: httpx.AsyncClient, world: World) -> None:
-    world.store.quota_limit = 2
+    world.store.limits.quota = 2
     assert [(await client.get(BASE)).status_code for _ in range(3)] == [200, 200, 403]
     empty = await client.get(BASE)
     assert empty.headers["x-ratelimit-remaining"] == "0"

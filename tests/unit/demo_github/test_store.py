@@ -101,6 +101,8 @@ async def test_steps_follow_their_job() -> None:
     assert job.started_at is not None
     assert job.completed_at == job.started_at + timedelta(seconds=60)
     assert all(step.started_at and job.started_at <= step.started_at <= job.completed_at for step in job.steps)
+    seconds = [(step.completed_at - job.started_at).seconds for step in job.steps if step.completed_at]
+    assert seconds == [0, 30, 60, 60, 60]
 
 
 @pytest.mark.parametrize(
