@@ -11,7 +11,7 @@ from tests.support.mlflow_server import mlflow_server
 __all__ = ["control_plane", "mlflow_server"]
 
 
-TOOLS = ("kubectl", "git")
+TOOLS = ("kubectl", "git", "prometheus")
 """Programs that some tests need; where one is missing these are left out, and the end of the run says so."""
 
 
