@@ -34,8 +34,8 @@ check: $(VENV)/.installed ## Lint, format, types, import contracts, generated do
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
-bench: $(VENV)/.installed ## The benchmarks, each a ratio to a yardstick in the same run
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed ## The benchmarks, each a ratio to a yardstick in the same run (SIZE=large: the large world too)
+	SIZE=$(SIZE) $(BIN)/python -m benchmarks
 
 docs: $(VENV)/.installed ## Write the generated tables of README.md and docs/
 	$(BIN)/python docs/generate.py

@@ -19,9 +19,10 @@ from pydantic.fields import FieldInfo
 from mlops_tui.cli.main import cli
 from mlops_tui.config.keymap import ACTIONS, Place, read_keymap
 from mlops_tui.config.settings import Settings
+from mlops_tui.demo.troubles import TROUBLES
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/cli.md", "docs/configuration.md", "docs/keys.md")
+PAGES = ("README.md", "docs/cli.md", "docs/configuration.md", "docs/demo.md", "docs/keys.md")
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -69,6 +70,15 @@ def command_help() -> str:
         context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
         parts += [f"## {' '.join(path)}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(parts)
+
+
+def troubles() -> str:
+    """Return what goes wrong in the embedded world, where, and what ends it."""
+    lines = ["| what | where | what ends it |", "|---|---|---|"]
+    for trouble in TROUBLES:
+        where = f"job `{trouble.job}`, step {trouble.step}" if trouble.job else "the systems themselves"
+        lines.append(f"| {trouble.name.replace('-', ' ')} | {where} | {trouble.heals} |")
+    return "\n".join([*lines, ""])
 
 
 def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -136,6 +146,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": command_table,
     "help": command_help,
     "settings": setting_tables,
+    "troubles": troubles,
 }
 
 

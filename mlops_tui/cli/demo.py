@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 
@@ -19,25 +21,52 @@ from mlops_tui.demo import (
     GITHUB_TOKEN,
     TOKEN_ENV,
     Addresses,
+    Size,
     WorldFailed,
     failure,
     start_world,
     stop_world,
+    story_clock,
     wait_until_ready,
 )
 from mlops_tui.domain.errors import ConfigError, EngineError
 
-NEEDED = ("starlette", "uvicorn", "graphql-core", "mlflow")
+NEEDED = ("starlette", "uvicorn", "graphql-core", "promql-parser", "trustme", "mlflow")
 """The packages of the `demo` extra."""
 CONFIG_WAIT = 30.0
 """Seconds until the world has said where its servers are: it takes a fraction of one."""
+
+
+class _Moment(click.ParamType[datetime]):
+    """A moment in ISO 8601; UTC where it names no zone."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no moment such as 2026-11-20T14:00:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.command()
 @read_only_option
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed tells the same story.")
 @click.option(
-    "--speed", type=click.FloatRange(min=0.1, max=100), default=1.0, show_default=True, help="How fast the story runs."
+    "--speed",
+    type=click.FloatRange(min=0, max=100),
+    default=1.0,
+    show_default=True,
+    help="How fast the story runs; at 0 it stands still.",
+)
+@click.option("--at", type=_Moment(), metavar="MOMENT", help="When the story begins, such as 2026-11-20T14:00Z; now.")
+@click.option(
+    "--size",
+    type=click.Choice(get_args(Size)),
+    default="normal",
+    show_default=True,
+    help="large: with 1,000 Deployments, 1,000 models, 5,000 runs and 500 pull requests.",
 )
 @click.option("--serve-only", is_flag=True, help="Keep the world up without the screen, and print how to reach it.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="For --serve-only.")
@@ -45,9 +74,18 @@ CONFIG_WAIT = 30.0
 @click.option("--ascii", is_flag=True, help="Keep to ASCII.")
 @reports_errors
 def demo(
-    read_only: bool, seed: int, speed: float, serve_only: bool, format_: str, theme: str | None, ascii: bool
+    read_only: bool,
+    seed: int,
+    speed: float,
+    at: datetime | None,
+    size: Size,
+    serve_only: bool,
+    format_: str,
+    theme: str | None,
+    ascii: bool,
 ) -> None:
-    """Show the dashboard on an embedded world: a real MLflow server, and servers that answer as GitHub and Kubernetes.
+    """Show the dashboard on an embedded world: a real MLflow server, and servers that answer as GitHub, Kubernetes and
+    Prometheus do.
 
     Everything runs on loopback and is gone when the command ends, however it ends.
     """
@@ -56,7 +94,8 @@ def demo(
     home = Path(tempfile.mkdtemp(prefix="mlops-tui-demo-"))
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-    world = start_world(home, seed=seed, speed=speed)
+    clock = story_clock(at, speed)
+    world = start_world(home, seed=seed, clock=clock, size=size)
     try:
         if serve_only:
             code = _serve(world, format_)
@@ -72,7 +111,8 @@ def demo(
                         *("--log-file", str(home / "engine.log")),
                     ),
                     companion=lambda: failure(world),
-                    environ={TOKEN_ENV: GITHUB_TOKEN},
+                    environ={TOKEN_ENV: GITHUB_TOKEN, "MLOPS_TUI_JOURNAL": str(home / "journal.jsonl")},
+                    clock=str(clock),
                 )
             )
     finally:
@@ -128,6 +168,8 @@ def _how_to_reach(reach: Addresses) -> list[str]:
         f"            curl -H 'Authorization: Bearer {reach['github_token']}' {reach['github_api_url']}/user",
         f"MLflow      {reach['mlflow_tracking_uri']}",
         f"            MLFLOW_TRACKING_URI={reach['mlflow_tracking_uri']} (its own UI in a browser)",
+        f"Prometheus  {reach['prometheus_url']}",
+        f"            curl '{reach['prometheus_url']}/api/v1/query?query=model_requests_total'",
         "Kubernetes  contexts admin and oncall",
         f"            kubectl --kubeconfig {reach['kubeconfig']} get deployments -A",
         f"mlops-tui   {TOKEN_ENV}={reach['github_token']} mlops-tui --config {reach['config']}",

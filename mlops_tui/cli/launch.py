@@ -22,6 +22,7 @@ class DashboardOptions:
         engine_arguments: Further options for the engine's process, such as those of the demo.
         environ: Variables set for the engine's process.
         companion: Blocks until something has ended that the dashboard is nothing without, and says why it did.
+        clock: A `ScaledClock` as text: the time of the systems that are shown, where it is not the machine's.
     """
 
     config: str | None = None
@@ -34,6 +35,7 @@ class DashboardOptions:
     engine_arguments: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
     companion: Callable[[], str] | None = None
+    clock: str = ""
 
 
 class _Decline(Exception):
@@ -84,6 +86,8 @@ def engine_arguments(options: DashboardOptions) -> list[str]:
         arguments += ["--env", name]
     if options.read_only:
         arguments.append("--read-only")
+    if options.clock:
+        arguments += ["--clock", options.clock]
     return arguments
 
 
@@ -147,6 +151,10 @@ def _show(options: DashboardOptions, child: subprocess.Popen[bytes] | None) -> i
     )
     if theme := options.theme or raw.get("theme"):
         ui = replace(ui, theme=str(theme))
+    if options.clock:
+        from mlops_tui.domain.clock import ScaledClock
+
+        ui = replace(ui, clock=ScaledClock.parse(options.clock))
     if options.theme and (problem := _no_theme(options.theme)):
         return _report(problem, "", 2)
     try:

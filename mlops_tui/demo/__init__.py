@@ -9,8 +9,12 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
+
+from mlops_tui.domain.clock import ScaledClock
 
 TOKEN_ENV: Final = "MLOPS_TUI_DEMO_GITHUB_TOKEN"
 """The environment variable that the world's configuration names for GitHub's token: set it to `GITHUB_TOKEN`."""
@@ -21,6 +25,8 @@ GITHUB_READONLY_TOKEN: Final = "demo-token-that-may-only-read"
 CONFIG_NAME: Final = "mlops-tui.toml"
 """The settings file in the world's folder: it appears, complete, as soon as the addresses are known."""
 
+Size = Literal["normal", "large"]
+"""`large` puts a thousand Deployments, a thousand models, 5,000 runs and 500 pull requests beside the story."""
 STOP_SECONDS: Final = 8.0
 """How long a world may take to end before it is killed; it takes well under one."""
 
@@ -36,20 +42,36 @@ class Addresses(TypedDict):
     github_token: str
     github_readonly_token: str
     mlflow_tracking_uri: str
+    prometheus_url: str
     kubeconfig: str
     config: str
 
 
-def start_world(home: Path, *, seed: int = 1, speed: float = 1.0) -> "subprocess.Popen[bytes]":
+def story_clock(at: datetime | None = None, speed: float = 1.0) -> ScaledClock:
+    """Return the time of a world that starts now.
+
+    Args:
+        at: The moment, aware, at which its story begins: now if `None`.
+        speed: Seconds of the world a second. At 0 it stands still.
+    """
+    now = datetime.now(UTC)
+    # Whole seconds, as the systems of the world tell them.
+    begins = (at or now).astimezone(UTC).replace(microsecond=0)
+    return ScaledClock(begins, speed, begins.timestamp() if at is None else time.time())
+
+
+def start_world(
+    home: Path, *, seed: int = 1, clock: ScaledClock | None = None, size: Size = "normal"
+) -> "subprocess.Popen[bytes]":
     """Start a world and return at once.
 
     Args:
         home: Its folder: empty or not there yet. The world removes it when it ends.
-        seed: The same seed tells the same story.
-        speed: Seconds of the world a second; above 1 its timestamps run ahead of the wall clock.
+        seed: The same seed and the same beginning tell the same story, with the same ids and times.
+        clock: Its time; `story_clock()` if `None`.
     """
-    command = [sys.executable, "-P", "-m", "mlops_tui.demo.world"]
-    command += ["--home", str(home), "--seed", str(seed), "--speed", str(speed), "--format", "json"]
+    command = [sys.executable, "-P", "-m", "mlops_tui.demo.world", "--home", str(home), "--seed", str(seed)]
+    command += ["--clock", str(clock or story_clock()), "--size", size]
     # A session of its own keeps the terminal's signals away: closing the pipe is the one way to end it.
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True

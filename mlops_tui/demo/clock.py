@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import itertools
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 _SETTLE_ROUNDS: Final = 5
@@ -18,7 +18,7 @@ class WorldClock:
     """
 
     def __init__(self, start: datetime, speed: float = 1.0) -> None:
-        """Stand at `start`; `speed` is seconds of the world a second, once live."""
+        """Stand at `start`; `speed` is seconds of the world a second, once live: at 0 it goes on standing still."""
         self._start = start
         self._speed = speed
         self._elapsed = 0.0
@@ -35,7 +35,7 @@ class WorldClock:
         return self._elapsed + (time.monotonic() - self._live_since) * self._speed
 
     async def sleep(self, seconds: float) -> None:
-        if self._live_since is not None:
+        if self._live_since is not None and self._speed:
             await asyncio.sleep(seconds / self._speed)
             return
         wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -59,12 +59,18 @@ class WorldClock:
         """Move a clock that is not live to `moment`; does nothing if that is past."""
         await self.advance(max(0.0, (moment - self.now()).total_seconds()))
 
-    def go_live(self) -> None:
-        """Run by itself from now on."""
+    def go_live(self, behind: float = 0.0) -> None:
+        """Run by itself from now on.
+
+        Args:
+            behind: Seconds (not of the world) for which it should have run already.
+        """
         loop = asyncio.get_running_loop()
-        self._live_since = time.monotonic()
-        for due, _, wake in self._sleepers:
-            loop.call_later(max(0.0, due - self._elapsed) / self._speed, _wake, wake)
+        self._live_since = time.monotonic() - behind
+        if not self._speed:
+            return
+        for due, _, wake in sorted(self._sleepers, key=lambda sleeper: sleeper[:2]):
+            loop.call_later(max(0.0, (due - self._elapsed) / self._speed - behind), _wake, wake)
         self._sleepers.clear()
 
     @staticmethod
@@ -76,8 +82,3 @@ class WorldClock:
 def _wake(sleeper: "asyncio.Future[None]") -> None:
     if not sleeper.done():
         sleeper.set_result(None)
-
-
-def utc_now() -> datetime:
-    """Return the present, to the second, as the systems of the world tell it."""
-    return datetime.now(UTC).replace(microsecond=0)

@@ -3,9 +3,11 @@
 from enum import Enum
 from typing import Any, Final
 
+from mlops_tui.demo.argocd import ArgoCD
 from mlops_tui.demo.kubernetes import ApiError, Cluster, ImageBehaviour
+from mlops_tui.demo.logbook import rollout_line
 from mlops_tui.demo.runner import StepFailed
-from mlops_tui.demo.story import Model
+from mlops_tui.demo.story import Model, digest
 
 PRODUCTION: Final = "ml"
 STAGING: Final = "ml-staging"
@@ -31,8 +33,10 @@ class Outcome(Enum):
 class Fleet:
     """Deploys, scales and undoes; all methods raise `FleetError` if the cluster refuses."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, argocd: ArgoCD | None = None) -> None:
+        """Handle the Deployments of a cluster; those that `argocd` manages by what is committed for them."""
         self._cluster = cluster
+        self._argocd = argocd
 
     def deploy(
         self,
@@ -60,7 +64,7 @@ class Fleet:
             "selector": {"matchLabels": {"app": name}},
             "strategy": _strategy(model),
             "template": {
-                "metadata": {"labels": {"app": name, **known}},
+                "metadata": {"labels": {"app": name, **known, **_track(model, name)}},
                 "spec": {"containers": [_container(model, namespace, image, version, commit)]},
             },
         }
@@ -72,12 +76,36 @@ class Fleet:
             "labels": labels | known,
             "annotations": {CHANGE_CAUSE: cause},
         }
-        self._apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+        manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+        try:
+            if self._argocd is not None and self._argocd.manages(namespace, name):
+                self._argocd.commit(manifest, commit)
+            else:
+                self._cluster.apply(manifest)
+        except ApiError as error:
+            raise FleetError(error.message) from error
 
     def scale(self, namespace: str, name: str, replicas: int) -> None:
-        """Ask for a number of replicas; what is not there is left alone."""
-        if self._deployment(namespace, name) is not None:
-            self._patch(namespace, name, {"spec": {"replicas": replicas}})
+        """Ask for a number of replicas as the pipeline does; what is not there is left alone."""
+        found = self._deployment(namespace, name)
+        if found is None or found["spec"]["replicas"] == replicas:
+            return
+        if self._argocd is not None and self._argocd.manages(namespace, name):
+            self._argocd.scale(namespace, name, replicas, digest(namespace, name, replicas))
+        else:
+            self.scale_by_hand(namespace, name, replicas)
+
+    def scale_by_hand(self, namespace: str, name: str, replicas: int) -> None:
+        """Ask for a number of replicas with `kubectl scale`, whoever decides about the Deployment."""
+        self._patch(namespace, name, {"spec": {"replicas": replicas}})
+
+    def is_autoscaled(self, namespace: str, name: str) -> bool:
+        """Say whether an autoscaler decides about the number of replicas."""
+        return self._cluster.get("HorizontalPodAutoscaler", namespace, name) is not None
+
+    def is_committed(self, namespace: str, name: str) -> bool:
+        """Say whether Git decides about a Deployment."""
+        return self._argocd is not None and self._argocd.manages(namespace, name)
 
     def replicas(self, namespace: str, name: str) -> int:
         """Return how many are asked for; 0 of what is not there."""
@@ -102,6 +130,10 @@ class Fleet:
         found = self._deployment(namespace, name)
         if found is None or found["spec"].get("paused"):
             raise FleetError(f"{namespace}/{name} is not there, or paused")
+        if self._argocd is not None and self._argocd.manages(namespace, name):
+            if not self._argocd.revert(namespace, name):
+                raise FleetError(f"{namespace}/{name} has no revision to go back to")
+            return
         owned = [
             replica_set
             for replica_set in self._cluster.objects("ReplicaSet", namespace)
@@ -135,6 +167,42 @@ class Fleet:
         )
         return Outcome.COMPLETE if complete else Outcome.PROGRESSING
 
+    def progress(self, namespace: str, name: str) -> str:
+        """Return what `kubectl rollout status` would print now."""
+        found = self._deployment(namespace, name)
+        if found is None:
+            return f'Error from server (NotFound): deployments.apps "{name}" not found'
+        spec, status = found["spec"], found.get("status", {})
+        if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+            return "Waiting for deployment spec update to be observed..."
+        counts = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas"))
+        return rollout_line(name, spec["replicas"], *counts)
+
+    def waiting_pods(self, namespace: str, name: str) -> list[str]:
+        """Return what the pods of a Deployment wait for, as `kubectl get pods` shows it."""
+        lines = []
+        for pod in self._cluster.objects("Pod", namespace):
+            states = [status["state"] for status in pod["status"].get("containerStatuses", ())]
+            reasons = [state["waiting"]["reason"] for state in states if "waiting" in state]
+            if reasons and pod["metadata"]["labels"].get("app") == name:
+                lines.append(f"{pod['metadata']['name']:<40} 0/1     {reasons[0]}")
+        return lines
+
+    def route(self, model: Model, canary: int) -> None:
+        """Send `canary` percent of a model's requests in production to its canary, by its VirtualService."""
+        found = self._cluster.get("VirtualService", PRODUCTION, model.deployment)
+        if found is None:
+            raise FleetError(f'virtualservices.networking.istio.io "{model.deployment}" not found')
+        http = found["spec"]["http"]
+        for route in http:
+            for target in route["route"] if len(route["route"]) > 1 else ():
+                is_canary = target["destination"].get("subset") == "canary"
+                target["weight"] = canary if is_canary else 100 - canary
+        try:
+            self._cluster.patch("VirtualService", PRODUCTION, model.deployment, {"spec": {"http": http}})
+        except ApiError as error:
+            raise FleetError(error.message) from error
+
     def break_image(self, image: str) -> None:
         """Let an image be one that cannot be pulled."""
         self._cluster.behaviours.insert(0, ImageBehaviour(image, start_seconds=2.0, pull_error=True))
@@ -142,17 +210,16 @@ class Fleet:
     def _deployment(self, namespace: str, name: str) -> dict[str, Any] | None:
         return self._cluster.get("Deployment", namespace, name)
 
-    def _apply(self, manifest: dict[str, Any]) -> None:
-        try:
-            self._cluster.apply(manifest)
-        except ApiError as error:
-            raise FleetError(error.message) from error
-
     def _patch(self, namespace: str, name: str, patch: dict[str, Any]) -> None:
         try:
             self._cluster.patch("Deployment", namespace, name, patch)
         except ApiError as error:
             raise FleetError(error.message) from error
+
+
+def _track(model: Model, name: str) -> dict[str, str]:
+    """Return the label by which routes tell a model's canary from what is stable."""
+    return {"track": "canary" if name.endswith("-canary") else "stable"} if model.canary else {}
 
 
 def _strategy(model: Model) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mlops_tui.demo.github import GitHubStore
+from mlops_tui.demo.logbook import COVERAGE_STEP, coverage_of, coverage_xml, diagnostics, usual_lines
 from mlops_tui.demo.pipelines import (
     CD,
     CI,
@@ -19,6 +20,7 @@ from mlops_tui.demo.pipelines import (
     tick_some,
 )
 from mlops_tui.demo.story import BOT, MODELS, OPERATOR, Model, Release, releases
+from mlops_tui.demo.troubles import EXPIRED_CREDENTIALS, OUT_OF_MEMORY, UNPULLABLE, lines_of
 
 DETAILED: Final = 12
 """The newest releases of a model whose runs are told; of older ones only the merge is."""
@@ -218,6 +220,7 @@ class _Teller:
         self.github.set_job(repo, run_id, job, "in_progress", at=promoted + timedelta(seconds=8))
         failed_at = promoted + timedelta(seconds=640)
         self.github.set_job(repo, run_id, job, "completed", "failure", failed_step="Rollout status", at=failed_at)
+        self._tell_steps(run_id, job, facts.head_sha, (job, "Rollout status"))
         self.github.complete_run(repo, run_id, "failure", at=failed_at)
         self._run(ROLLBACK, facts, failed_at + timedelta(seconds=6), failed=("rollback", "Query Prometheus"))
 
@@ -230,8 +233,39 @@ class _Teller:
             end = min(now + took, self.began - WAITING + timedelta(seconds=1))
             self.github.set_job(repo, run_id, job, "in_progress", at=min(now, end))
             self.github.set_job(repo, run_id, job, "completed", "success", at=end)
+            self._tell_steps(run_id, job, self.github.run(repo, run_id).head_sha)
             now = end
         return now
+
+    def _tell_steps(self, run_id: int, job: str, commit: str, failed: tuple[str, str] | None = None) -> None:
+        """Write what the steps of a job printed that is over, up to the one that failed."""
+        repo, github = self.model.repository, self.github
+        plan = next(each.plan for each in github.run(repo, run_id).latest.jobs if each.name == job)
+        for step in plan.steps:
+            if (job, step) == failed:
+                self._tell_failure(run_id, job, step, commit)
+                return
+            lines = usual_lines(step, commit)
+            if lines:
+                github.add_log(repo, run_id, job, *lines, step=step)
+            if step == COVERAGE_STEP:
+                ended = github.run(repo, run_id).latest.updated_at
+                github.add_artifact(
+                    repo, run_id, "coverage", {"coverage.xml": coverage_xml(coverage_of(commit))}, at=ended
+                )
+
+    def _tell_failure(self, run_id: int, job: str, step: str, commit: str) -> None:
+        """Leave what a step that failed leaves behind."""
+        repo, github = self.model.repository, self.github
+        trouble = _FAILURES.get((job, step))
+        if trouble is None:
+            return
+        github.add_log(repo, run_id, job, *lines_of(trouble, self.model), step=step)
+        github.annotate(repo, run_id, job, level="failure", message=trouble.annotation)
+        error, ended = trouble.error, github.run(repo, run_id).latest.updated_at
+        if error is not None:
+            text = diagnostics(self.model, commit, ended, error.type, error.message, error.traceback)
+            github.add_artifact(repo, run_id, "training_diagnostics", {"training_diagnostics.json": text}, at=ended)
 
     def _run(
         self,
@@ -256,6 +290,7 @@ class _Teller:
                     repo, run_id, job.name, "completed", "failure" if wrong else "success",
                     failed_step=failed[1] if failed and wrong else None, at=begun + took,
                 )  # fmt: skip
+                self._tell_steps(run_id, job.name, facts.head_sha, failed)
             now = max(ends)
             if failed and any(job.name == failed[0] for job in stage):
                 break
@@ -297,7 +332,9 @@ class _Teller:
         facts = RunFacts(branch_name(title), "pull_request", head, title, author, (pull,))
         self._run(QUALITY, facts, opened)
         failed = (
-            ("model-training-test", "Evaluate") if index == 1 and model.task in ("vision", "classification") else None
+            ("model-training-test", "Train on sample")
+            if index == 1 and model.task in ("vision", "classification")
+            else None
         )
         self._run(CI, facts, opened + timedelta(seconds=5), failed=failed)
         text = tick_some(checklist(files), self.random.randint(1, 3))
@@ -307,6 +344,35 @@ class _Teller:
         return pull
 
 
+_STUCK: Final = replace(
+    UNPULLABLE,
+    lines=(
+        "kubectl -n ml rollout status deployment/{deployment} --timeout=600s",
+        'Waiting for deployment "{deployment}" rollout to finish: 3 out of 6 new replicas have been updated...',
+        'error: deployment "{deployment}" exceeded its progress deadline',
+    ),
+)
+_SLOW: Final = replace(
+    UNPULLABLE,
+    lines=("24.1 requests/s, error rate 0.0021, p95 547 ms", "p95 547 ms < 500 ms: FAILED"),
+    annotation="The load test's p95 is 547 ms; at most 500 ms are accepted",
+)
+_BLIND: Final = replace(
+    UNPULLABLE,
+    lines=(
+        "curl --fail http://prometheus:9090/api/v1/query",
+        "curl: (28) Operation timed out after 30001 milliseconds",
+    ),
+    annotation="Prometheus did not answer: nothing was rolled back",
+)
+_FAILURES: Final = {
+    ("data-validation", "DVC pull"): EXPIRED_CREDENTIALS,
+    ("model-training-test", "Train on sample"): OUT_OF_MEMORY,
+    ("performance-tests", "Check p95 < 500 ms"): _SLOW,
+    ("production-deployment", "Rollout status"): _STUCK,
+    ("rollback", "Query Prometheus"): _BLIND,
+}
+"""What a step of the past that failed had run into."""
 _DELIVERIES: Final = {
     ("fraud-detector", 12): "stuck",
     ("fraud-detector", 13): "waiting",

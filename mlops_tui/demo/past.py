@@ -4,17 +4,27 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
+from mlops_tui.demo import Size, bulk_activity, surroundings
+from mlops_tui.demo.argocd import ArgoCD
 from mlops_tui.demo.clock import WorldClock
 from mlops_tui.demo.fleet import PRODUCTION, STAGING, Fleet
 from mlops_tui.demo.github import GitHubStore
 from mlops_tui.demo.history import Past, play_past
 from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour
+from mlops_tui.demo.kubernetes.custom import install_argo, install_istio
 from mlops_tui.demo.story import MODELS, Model, Release
+from mlops_tui.demo.traffic import REHEARSED_SCRAPE_SECONDS, Traffic
 
 ROLLED_OUT: Final = 12
 """The newest versions of a model whose rollouts are lived through: what `kubectl rollout history` would show."""
+MONITORED: Final = timedelta(hours=2)
+"""For how long monitoring has watched the models when the world begins."""
+CANARY_AFTER: Final = timedelta(seconds=40)
+CANARY_WEIGHT: Final = 5
+"""Percent of the requests that a canary gets, so long after it was deployed."""
 HOTFIX_COMMIT: Final = "9f3c2ab41d07e65b8a2f90c4d1375e6ab08c44d2"
 """What the receipt reader serves and no run was ever trained from."""
 
@@ -27,19 +37,23 @@ class World:
     github: GitHubStore
     cluster: Cluster
     past: Past
+    traffic: Traffic
+    argocd: ArgoCD
 
 
 @dataclass(frozen=True, slots=True)
 class _Event:
     at: datetime
-    act: Callable[[], None]
+    act: Callable[[], object]
 
 
-async def build(*, seed: int, speed: float, began: datetime) -> World:
+async def build(*, seed: int, speed: float, began: datetime, size: Size = "normal") -> World:
     """Return the world as of `began`, its clock not yet live."""
     present = WorldClock(began, speed)
     github = GitHubStore(present, seed=seed)
     past = play_past(github, seed=seed, began=began)
+    if size == "large":
+        bulk_activity.fill_github(github, seed=seed, began=began)
     events: list[_Event] = []
     # The cluster stamps what happens with its clock's time, so its past has to pass.
     first = min(release.trained_at for made in past.releases.values() for release in made[-ROLLED_OUT:])
@@ -51,21 +65,46 @@ async def build(*, seed: int, speed: float, began: datetime) -> World:
         ImageBehaviour("*/fraud:*", start_seconds=5.0),
         ImageBehaviour("*/vision-ocr:*", start_seconds=6.0),
     ]
-    fleet = Fleet(cluster)
+    install_istio(cluster)
+    install_argo(cluster)
+    traffic = Traffic(clock, cluster, seed=seed)
+    cluster.utilization = traffic.utilization
+    argocd = ArgoCD(clock, cluster)
+    fleet = Fleet(cluster, argocd)
     for model in MODELS:
+        if model.task == "nlp":
+            argocd.manage(PRODUCTION, model.deployment, model.repository)
         events += _rollouts(model, past, fleet, began)
-    await _live_through(cluster, clock, sorted(events, key=lambda event: event.at), began)
-    return World(clock, github, cluster, past)
-
-
-async def _live_through(cluster: Cluster, clock: WorldClock, events: list[_Event], began: datetime) -> None:
+    events += _surroundings(cluster, first, began)
+    if size == "large":
+        cluster.behaviours += bulk_activity.BEHAVIOURS
+        events += [_Event(at, partial(cluster.apply, manifest)) for at, manifest in bulk_activity.rollouts(seed, began)]
+    monitored = began - MONITORED
     controllers = asyncio.create_task(cluster.run())
+    events.sort(key=lambda event: event.at)
+    await _live_through(clock, [event for event in events if event.at < monitored], monitored)
+    scrapes = asyncio.create_task(traffic.run(REHEARSED_SCRAPE_SECONDS))
+    await _live_through(clock, [event for event in events if event.at >= monitored], began)
+    for task in (controllers, scrapes):
+        task.cancel()
+    await asyncio.wait([controllers, scrapes])
+    return World(clock, github, cluster, past, traffic, argocd)
+
+
+async def _live_through(clock: WorldClock, events: list[_Event], until: datetime) -> None:
     for event in events:
         await clock.advance_to(event.at)
         event.act()
-    await clock.advance_to(began)
-    controllers.cancel()
-    await asyncio.wait([controllers])
+    await clock.advance_to(until)
+
+
+def _surroundings(cluster: Cluster, first: datetime, began: datetime) -> list[_Event]:
+    """Return what stands around the models: there from the first, but for what is worth being looked at."""
+    made = [_Event(first, partial(cluster.apply, manifest)) for manifest in surroundings.manifests()]
+    for version, at in ((17, began - timedelta(hours=70)), (18, began - timedelta(minutes=50))):
+        made.append(_Event(at, partial(cluster.apply, surroundings.rollout(version))))
+    made.append(_Event(began - MONITORED, partial(cluster.apply, surroundings.autoscaler())))
+    return made
 
 
 def _rollouts(model: Model, past: Past, fleet: Fleet, began: datetime) -> list[_Event]:
@@ -80,6 +119,7 @@ def _rollouts(model: Model, past: Past, fleet: Fleet, began: datetime) -> list[_
             promoted = began - timedelta(hours=model.champion_age)
             if model.canary:
                 events.append(_Event(promoted, _apply(fleet, release, PRODUCTION, f"{model.deployment}-canary", 1)))
+                events.append(_Event(promoted + CANARY_AFTER, partial(fleet.route, model, CANARY_WEIGHT)))
                 continue
         if release.version <= model.champion and release.stage != "None":
             events.append(_Event(promoted, _apply(fleet, release, PRODUCTION, model.deployment, model.replicas)))

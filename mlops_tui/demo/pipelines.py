@@ -1,6 +1,6 @@
 """The workflows of the world's repositories, job by job, and the texts that they leave on pull requests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mlops_tui.demo.github import JobPlan
@@ -26,54 +26,60 @@ class Pipeline:
     def jobs(self) -> tuple[JobPlan, ...]:
         return tuple(job for stage in self.stages for job in stage)
 
+    def only(self, job: str) -> "Pipeline":
+        """Return the pipeline with one of its jobs, which needs no other."""
+        plan = next(plan for plan in self.jobs if plan.name == job)
+        return replace(self, stages=((replace(plan, needs=()),),))
 
-CI: Final = Pipeline(
+
+def _pipeline(name: str, file: str, *stages: tuple[JobPlan, ...]) -> Pipeline:
+    """Return a pipeline each of whose jobs needs those of the stage before its own."""
+    made: list[tuple[JobPlan, ...]] = []
+    for stage in stages:
+        needs = tuple(job.name for job in made[-1]) if made else ()
+        made.append(tuple(replace(job, needs=needs) for job in stage))
+    return Pipeline(name, f".github/workflows/{file}", tuple(made))
+
+
+CI: Final = _pipeline(
     "ML CI Pipeline",
-    ".github/workflows/ml-ci.yml",
+    "ml-ci.yml",
+    (JobPlan("lint-and-format", (CHECKOUT, PYTHON, "Ruff", "Mypy")),),
     (
-        (JobPlan("lint-and-format", (CHECKOUT, PYTHON, "Ruff", "Mypy")),),
-        (
-            JobPlan("unit-tests", (CHECKOUT, PYTHON, "Install", "Pytest with coverage", "Upload coverage")),
-            JobPlan("data-validation", (CHECKOUT, PYTHON, "DVC pull", "Validate schema and drift")),
-        ),
-        (JobPlan("model-training-test", (CHECKOUT, "DVC pull", "Train on sample", "Evaluate", "Upload diagnostics")),),
+        JobPlan("unit-tests", (CHECKOUT, PYTHON, "Install", "Pytest with coverage", "Upload coverage")),
+        JobPlan("data-validation", (CHECKOUT, PYTHON, "DVC pull", "Validate schema and drift")),
     ),
+    (JobPlan("model-training-test", (CHECKOUT, "DVC pull", "Train on sample", "Evaluate", "Upload diagnostics")),),
 )
-CD: Final = Pipeline(
+CD: Final = _pipeline(
     "ML CD Pipeline",
-    ".github/workflows/ml-cd.yml",
+    "ml-cd.yml",
     (
-        (
-            JobPlan(
-                "full-training",
-                (CHECKOUT, "DVC pull", "Train", "Evaluate", "Register model", "Build and push image"),
-                ("self-hosted", "gpu"),
-            ),
+        JobPlan(
+            "full-training",
+            (CHECKOUT, "DVC pull", "Train", "Evaluate", "Register model", "Build and push image"),
+            ("self-hosted", "gpu"),
         ),
-        (
-            JobPlan(
-                "staging-deployment", (CHECKOUT, "Apply", "Rollout status", "Integration tests"), environment="staging"
-            ),
-        ),
-        (JobPlan("performance-tests", (CHECKOUT, "Load test", "Check p95 < 500 ms")),),
-        (
-            JobPlan(
-                "production-deployment",
-                (CHECKOUT, "Promote model", "Apply", "Rollout status", "Canary check", "Scale"),
-                environment="production",
-            ),
+    ),
+    (JobPlan("staging-deployment", (CHECKOUT, "Apply", "Rollout status", "Integration tests"), environment="staging"),),
+    (JobPlan("performance-tests", (CHECKOUT, "Load test", "Check p95 < 500 ms")),),
+    (
+        JobPlan(
+            "production-deployment",
+            (CHECKOUT, "Promote model", "Apply", "Rollout status", "Canary check", "Scale"),
+            environment="production",
         ),
     ),
 )
-ROLLBACK: Final = Pipeline(
+ROLLBACK: Final = _pipeline(
     "Auto Rollback on Failure",
-    ".github/workflows/auto-rollback.yml",
-    ((JobPlan("rollback", ("Wait 5 minutes", "Query Prometheus", "Rollout undo", "Rollout status", "Notify Slack")),),),
+    "auto-rollback.yml",
+    (JobPlan("rollback", ("Wait 5 minutes", "Query Prometheus", "Rollout undo", "Rollout status", "Notify Slack")),),
 )
-QUALITY: Final = Pipeline(
+QUALITY: Final = _pipeline(
     "PR Quality Checks",
-    ".github/workflows/pr-quality.yml",
-    ((JobPlan("pr-checklist", (CHECKOUT, "Changed files", "Post checklist")),),),
+    "pr-quality.yml",
+    (JobPlan("pr-checklist", (CHECKOUT, "Changed files", "Post checklist")),),
 )
 PIPELINES: Final = (CI, CD, ROLLBACK, QUALITY)
 

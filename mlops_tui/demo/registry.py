@@ -1,5 +1,6 @@
 """MLflow as the pipelines of the world use it: over its REST interface, like everybody else."""
 
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import httpx
@@ -8,12 +9,21 @@ from mlops_tui.demo.runner import StepFailed
 from mlops_tui.demo.seeding import artifact_uri, run_tags
 from mlops_tui.demo.story import MODELS, Model
 
+_MOST_VERSIONS: Final = 2000
 _TIMEOUT: Final = 60.0
 """Seconds: calls wait for a server that is still starting."""
 
 
 class RegistryError(StepFailed):
     """MLflow refused, or did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The version that the alias `champion` points at, and the highest one in the stage `Production`."""
+
+    champion: int | None
+    production: int | None
 
 
 class Registry(Protocol):
@@ -40,8 +50,11 @@ class Registry(Protocol):
     async def set_tag(self, model: Model, version: int, key: str, value: str) -> None:
         """Tag a version."""
 
-    async def aliased(self, model: Model, alias: str) -> int | None:
-        """Return the version that an alias points at, whoever pointed it there."""
+    async def in_use(self, model: Model) -> InUse:
+        """Return what is in use, whoever decided so."""
+
+    async def in_stage(self, model: Model, stage: str) -> list[int]:
+        """Return the versions in a stage."""
 
 
 def experiment_id(model: Model) -> int:
@@ -100,10 +113,17 @@ class RestRegistry:
         body = {"name": model.name, "version": str(version), "key": key, "value": value}
         await self._call("POST", "model-versions/set-tag", body)
 
-    async def aliased(self, model: Model, alias: str) -> int | None:
-        found = await self._call("GET", "registered-models/get", {"name": model.name})
-        aliases = found["registered_model"].get("aliases", [])
-        return next((int(entry["version"]) for entry in aliases if entry["alias"] == alias), None)
+    async def in_use(self, model: Model) -> InUse:
+        found = (await self._call("GET", "registered-models/get", {"name": model.name}))["registered_model"]
+        champions = [int(entry["version"]) for entry in found.get("aliases", ()) if entry["alias"] == "champion"]
+        latest = found.get("latest_versions", ())
+        production = [int(entry["version"]) for entry in latest if entry["current_stage"] == "Production"]
+        return InUse(next(iter(champions), None), max(production, default=None))
+
+    async def in_stage(self, model: Model, stage: str) -> list[int]:
+        asked = {"filter": f"name = '{model.name}'", "max_results": _MOST_VERSIONS}
+        found = (await self._call("GET", "model-versions/search", asked)).get("model_versions", ())
+        return [int(entry["version"]) for entry in found if entry["current_stage"] == stage]
 
     async def close(self) -> None:
         """Give back the connections."""

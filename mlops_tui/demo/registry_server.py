@@ -9,16 +9,20 @@ import argparse
 import json
 import os
 import queue
+import random
 import signal
 import socket
+import time
+import uuid
 import warnings
 from collections.abc import Iterable, MutableMapping
-from datetime import UTC, datetime
 from pathlib import Path
 
+from mlops_tui.demo import Size
 from mlops_tui.demo.leash import remove_tree, watch
-from mlops_tui.demo.seeding import seed_registry
+from mlops_tui.demo.seeding import seed_bulk, seed_registry
 from mlops_tui.demo.story import Release
+from mlops_tui.domain.clock import ScaledClock
 
 
 def server_environment(environment: MutableMapping[str, str], home: Path) -> None:
@@ -61,6 +65,14 @@ def main() -> None:
     _serve(socket.socket(fileno=options.socket), pieces)
 
 
+def _live_in(clock: ScaledClock, seed: int) -> None:
+    """Let MLflow stamp what it writes with the world's time, and draw its ids from the world's seed."""
+    drawn = random.Random(f"{seed}/mlflow")
+    machine_time = time.time
+    time.time = lambda: clock.start.timestamp() + (machine_time() - clock.since) * clock.speed
+    uuid.uuid4 = lambda: uuid.UUID(int=drawn.getrandbits(128), version=4)
+
+
 def _first_line(pieces: "queue.SimpleQueue[bytes]") -> bytes:
     line = b""
     while not line.endswith(b"\n"):
@@ -68,9 +80,9 @@ def _first_line(pieces: "queue.SimpleQueue[bytes]") -> bytes:
     return line
 
 
-def past_line(past: Iterable[Release], *, seed: int, began: datetime) -> bytes:
+def past_line(past: Iterable[Release], *, seed: int, clock: ScaledClock, size: Size) -> bytes:
     """Return the line that a registry server waits for."""
-    document = {"seed": seed, "began": began.timestamp(), "releases": [release.to_json() for release in past]}
+    document = {"seed": seed, "clock": str(clock), "size": size, "releases": [release.to_json() for release in past]}
     return json.dumps(document).encode() + b"\n"
 
 
@@ -85,12 +97,11 @@ def _serve(listener: socket.socket, pieces: "queue.SimpleQueue[bytes]") -> None:
     # The store that the server itself will use: its schema is then made and checked once.
     store = handlers._get_tracking_store()
     past = json.loads(_first_line(pieces))
-    seed_registry(
-        store,
-        [Release.from_json(release) for release in past["releases"]],
-        seed=past["seed"],
-        began=datetime.fromtimestamp(past["began"], UTC),
-    )
+    clock, seed = ScaledClock.parse(past["clock"]), past["seed"]
+    seed_registry(store, [Release.from_json(release) for release in past["releases"]], seed=seed, began=clock.start)
+    if past["size"] == "large":
+        seed_bulk(store, seed=seed, began=clock.start)
+    _live_in(clock, seed)
     # Without its start-up tasks, which look after containers and home folders of other servers of the user's.
     config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])

@@ -6,15 +6,21 @@ MLflow's interface stamps what it creates with the present, and takes half a min
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from mlops_tui.demo import bulk
 from mlops_tui.demo.story import BOT, MODELS, Model, Release, digest, metrics_of, params_of
 
 TRIALS = 6
-"""Training runs a model that registered no version."""
+"""Training runs a model of the story that registered no version."""
+BATCH = 20_000
+"""Rows that are held before they are written: what is many is written fast, and never all in memory."""
+
+Row = tuple[Any, dict[str, Any]]
+"""One of MLflow's mapped classes, and the values of its columns."""
 
 
 class Store(Protocol):
@@ -29,19 +35,54 @@ def seed_registry(store: Store, past: Iterable[Release], *, seed: int, began: da
     of_model = defaultdict(list)
     for release in past:
         of_model[release.model.name].append(release)
+    _seed(store, (_rows_of(of_model[model.name], number, seed, began) for number, model in enumerate(MODELS, start=1)))
+
+
+def seed_bulk(store: Store, *, seed: int, began: datetime) -> None:
+    """Add the models of a large world's teams to what `seed_registry` wrote: some seconds for 20,000 versions."""
+    models = enumerate(bulk.team_models(seed), start=len(MODELS) + 1)
+    _seed(store, (_rows_of(list(bulk.team_releases(model, seed, began)), n, seed, began) for n, model in models))
+
+
+def _seed(store: Store, models: Iterable[Iterable[Row]]) -> None:
+    """Write what belongs to each model, in one transaction."""
     with store.ManagedSessionMaker(read_only=False) as session:
-        for number, model in enumerate(MODELS, start=1):
-            made = of_model[model.name]
-            session.add(_experiment(model, number, made[0].trained_at))
-            session.flush()
-            for release in made:
-                session.add_all(_release_run(release, number))
-            session.add_all(_trials(model, number, seed, began))
-            session.flush()
-            session.add_all(_registered_model(model, made))
-            session.flush()
-            for release in made:
-                session.add_all(_version(release, number, began))
+        connection = session.connection()
+        waiting: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+        count = 0
+        for rows in models:
+            for mapped, values in rows:
+                waiting[mapped].append(values)
+                count += 1
+            if count >= BATCH:
+                _write(connection, waiting)
+                count = 0
+        _write(connection, waiting)
+
+
+def _write(connection: Any, waiting: dict[Any, list[dict[str, Any]]]) -> None:
+    # The tables are in the order in which `_rows_of` first named them, which is that of their references.
+    for mapped, rows in waiting.items():
+        if rows:
+            connection.execute(mapped.__table__.insert(), rows)
+            rows.clear()
+
+
+def _rows_of(made: Sequence[Release], experiment: int, seed: int, began: datetime) -> Iterator[Row]:
+    """Return everything of one model, what is referred to before what refers to it."""
+    model = made[0].model
+    yield _experiment(model, experiment, made[0].trained_at)
+    for release in made:
+        yield from _release_run(release, experiment)
+    if model in MODELS:
+        yield from _trials(model, experiment, seed, began)
+    yield from _registered_model(model, made)
+    for release in made:
+        yield from _version(release, experiment, began)
+
+
+def _row(mapped: Any, **values: object) -> Row:
+    return mapped, values
 
 
 def artifact_uri(experiment: int, run_id: str) -> str:
@@ -53,11 +94,12 @@ def _millis(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _experiment(model: Model, number: int, first: datetime) -> Any:
+def _experiment(model: Model, number: int, first: datetime) -> Row:
     from mlflow.store.tracking.dbmodels.models import SqlExperiment
 
     created = _millis(first - timedelta(days=2))
-    return SqlExperiment(
+    return _row(
+        SqlExperiment,
         experiment_id=number,
         name=model.name,
         artifact_location=f"mlflow-artifacts:/{number}",
@@ -66,7 +108,7 @@ def _experiment(model: Model, number: int, first: datetime) -> Any:
     )
 
 
-def _release_run(release: Release, experiment: int) -> Iterator[Any]:
+def _release_run(release: Release, experiment: int) -> Iterator[Row]:
     return _run(
         experiment=experiment,
         run_id=release.run_id,
@@ -81,7 +123,7 @@ def _release_run(release: Release, experiment: int) -> Iterator[Any]:
     )
 
 
-def _trials(model: Model, experiment: int, seed: int, began: datetime) -> Iterator[Any]:
+def _trials(model: Model, experiment: int, seed: int, began: datetime) -> Iterator[Row]:
     generator = random.Random(f"{seed}/trials/{model.name}")
     for index in range(TRIALS):
         failed = index % 4 == 2
@@ -112,11 +154,12 @@ def _run(
     commit: str,
     metrics: dict[str, float],
     params: dict[str, str],
-) -> Iterator[Any]:
+) -> Iterator[Row]:
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 
     at = _millis(ended)
-    yield SqlRun(
+    yield _row(
+        SqlRun,
         run_uuid=run_id,
         name=name,
         source_type="UNKNOWN",
@@ -132,12 +175,12 @@ def _run(
         experiment_id=experiment,
     )
     for key, value in run_tags(model, name, commit).items():
-        yield SqlTag(run_uuid=run_id, key=key, value=value)
+        yield _row(SqlTag, run_uuid=run_id, key=key, value=value)
     for key, value in params.items():
-        yield SqlParam(run_uuid=run_id, key=key, value=value)
+        yield _row(SqlParam, run_uuid=run_id, key=key, value=value)
     for key, number in metrics.items():
-        yield SqlMetric(run_uuid=run_id, key=key, value=number, timestamp=at, step=0, is_nan=False)
-        yield SqlLatestMetric(run_uuid=run_id, key=key, value=number, timestamp=at, step=0, is_nan=False)
+        yield _row(SqlMetric, run_uuid=run_id, key=key, value=number, timestamp=at, step=0, is_nan=False)
+        yield _row(SqlLatestMetric, run_uuid=run_id, key=key, value=number, timestamp=at, step=0, is_nan=False)
 
 
 def run_tags(model: Model, name: str, commit: str) -> dict[str, str]:
@@ -154,29 +197,30 @@ def run_tags(model: Model, name: str, commit: str) -> dict[str, str]:
 
 
 def version_tags(image: str, pull: int) -> dict[str, str]:
-    """Return the tags that the pipeline gives a version."""
-    return {"image": image, "pull_request": str(pull), "gate": "passed"}
+    """Return the tags that the pipeline gives a version; `pull` is 0 where nobody wrote it down."""
+    return {"image": image, "gate": "passed"} | ({"pull_request": str(pull)} if pull else {})
 
 
 def description_of(subject: str, pull: int) -> str:
-    """Return the description that the pipeline gives a version."""
-    return f"{subject} (#{pull})"
+    """Return the description that the pipeline gives a version; `pull` is 0 where nobody wrote it down."""
+    return f"{subject} (#{pull})" if pull else subject
 
 
-def _registered_model(model: Model, made: list[Release]) -> Iterator[Any]:
+def _registered_model(model: Model, made: Sequence[Release]) -> Iterator[Row]:
     from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel, SqlRegisteredModelTag
 
-    yield SqlRegisteredModel(
+    yield _row(
+        SqlRegisteredModel,
         name=model.name,
         creation_time=_millis(made[0].trained_at),
         last_updated_time=_millis(made[-1].trained_at),
         description=f"{model.title.capitalize()}: {model.task}, judged by {model.metric}.",
     )
-    yield SqlRegisteredModelTag(name=model.name, key="task", value=model.task)
-    yield SqlRegisteredModelTag(name=model.name, key="owners", value=json.dumps(model.owners))
+    yield _row(SqlRegisteredModelTag, name=model.name, key="task", value=model.task)
+    yield _row(SqlRegisteredModelTag, name=model.name, key="owners", value=json.dumps(model.owners))
 
 
-def _version(release: Release, experiment: int, began: datetime) -> Iterator[Any]:
+def _version(release: Release, experiment: int, began: datetime) -> Iterator[Row]:
     from mlflow.store.model_registry.dbmodels.models import (
         SqlModelVersion,
         SqlModelVersionTag,
@@ -188,17 +232,18 @@ def _version(release: Release, experiment: int, began: datetime) -> Iterator[Any
     is_champion = "champion" in release.aliases
     changed = promoted if is_champion else release.trained_at + timedelta(minutes=9)
     source = f"{artifact_uri(experiment, release.run_id)}/model"
-    yield SqlModelVersion(
+    yield _row(
+        SqlModelVersion,
         name=name,
         version=version,
         creation_time=_millis(release.trained_at),
         last_updated_time=_millis(changed),
         description=description_of(release.subject, release.pull),
-        user_id=BOT,
         current_stage=release.stage,
         source=source,
         storage_location=source,
         run_id=release.run_id,
+        run_link="",
         status="READY",
     )
     tags = version_tags(release.image, release.pull)
@@ -209,6 +254,6 @@ def _version(release: Release, experiment: int, began: datetime) -> Iterator[Any
             "mlops_tui.promoted_at": promoted.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
     for key, value in tags.items():
-        yield SqlModelVersionTag(name=name, version=version, key=key, value=value)
+        yield _row(SqlModelVersionTag, name=name, version=version, key=key, value=value)
     for alias in release.aliases:
-        yield SqlRegisteredModelAlias(name=name, alias=alias, version=version)
+        yield _row(SqlRegisteredModelAlias, name=name, alias=alias, version=version)

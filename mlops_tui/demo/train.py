@@ -1,93 +1,52 @@
 """One model's release train: change, review, merge, build, stage, approve, roll out, and what to do when that fails."""
 
-import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
-from mlops_tui.demo.fleet import PRODUCTION, STAGING, Fleet, Outcome
-from mlops_tui.demo.github import ConflictError, GitHubStore, NotFoundError
-from mlops_tui.demo.github.model import Pull
-from mlops_tui.demo.history import Past, RunFacts, branch_name, start
+from mlops_tui.demo.checks import Checks
+from mlops_tui.demo.delivery import Delivery
+from mlops_tui.demo.github.model import Pull, Run
+from mlops_tui.demo.history import RunFacts, branch_name, start
 from mlops_tui.demo.pipelines import (
     CD,
     CI,
     QUALITY,
     ROLLBACK,
+    Pipeline,
     changed_files,
     checklist,
     description,
     open_items,
     tick,
 )
-from mlops_tui.demo.registry import Registry
-from mlops_tui.demo.runner import Runner, StepFailed, Works
-from mlops_tui.demo.seeding import description_of, version_tags
-from mlops_tui.demo.story import BOT, OPERATOR, Model, Release, image_tag, metrics_of, params_of, subject
-from mlops_tui.domain.clock import Clock
+from mlops_tui.demo.runner import Console, Runner
+from mlops_tui.demo.story import BOT, OPERATOR, Model, subject
+from mlops_tui.demo.troubles import EXPIRED_CREDENTIALS, OUT_OF_MEMORY, TIMED_OUT, Trouble
+from mlops_tui.demo.yard import EXPECTED, Candidate, Yard
 
-EXPECTED: Final = (ConflictError, NotFoundError, StepFailed)
-"""What a user of the world can do to a release under way: the train goes on with the next one."""
-
-EPOCHS: Final = 8
-EPOCH_SECONDS: Final = 4.5
-ROLLOUT_PATIENCE: Final = 90.0
-"""Seconds that a pipeline waits for a rollout."""
 APPROVAL_SECONDS: Final = (40.0, 80.0)
 """How long the world's own reviewers take, where the user is not faster."""
 FIRST_APPROVAL_SECONDS: Final = (150.0, 210.0)
 """The same for what waits when the world begins: time to look at it."""
-REST_SECONDS: Final = (45.0, 150.0)
+REST_SECONDS: Final = (45.0, 120.0)
 SLOWER_AFTER: Final = 8
 """Between two releases, twice as long after so many: a world left alone for days gathers history ever more slowly."""
-FLAKY: Final = 0.25
-UNPULLABLE: Final = 0.2
-"""How often a change's first CI run fails, and how often the image of a version cannot be pulled."""
+ROLLBACK_AFTER: Final = (10.0, 25.0)
+"""Seconds from the end of a delivery to the look at how it does."""
+MENDING_PATIENCE: Final = 400.0
+"""Seconds that an author waits for what makes a run fail to be mended; then the change waits for another day."""
+PUSHES: Final = 4
+"""After so many an author gives a change up."""
+_LOOK_SECONDS: Final = 2.0
+_FIXES: Final = {
+    OUT_OF_MEMORY: "Halve the batch size of the full training",
+    TIMED_OUT: "Train on a sample and raise timeout-minutes to 480",
+}
 
 _logger = logging.getLogger(__name__)
-Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A version on its way."""
-
-    version: int
-    commit: str
-    pull: int
-    subject: str
-    metric: float = 0.0
-    run_id: str = ""
-    previous: int | None = None
-    """The champion that it replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class Yard:
-    """What all trains share."""
-
-    clock: Clock
-    github: GitHubStore
-    fleet: Fleet
-    registry: Registry
-    past: Past
-    spawn: Spawn
-    candidates: dict[str, Candidate]
-    """By commit: what a delivery that somebody runs again delivers."""
-
-
-def candidate_of(release: Release) -> Candidate:
-    """Return a version of the past as what it was when it was delivered."""
-    return Candidate(
-        version=release.version,
-        commit=release.commit,
-        pull=release.pull,
-        subject=release.subject,
-        metric=release.metrics[release.model.metric],
-        run_id=release.run_id,
-    )
 
 
 class Train:
@@ -111,6 +70,31 @@ class Train:
             made = self._changes - self._model.versions
             await self._clock.sleep(self._random.uniform(*REST_SECONDS) * (1 + made / SLOWER_AFTER))
 
+    async def deliver_by_hand(self, candidate: Candidate) -> None:
+        """Roll out a version that somebody promoted past the pipelines, once it is approved."""
+        title = f"Deliver {self._model.name} v{candidate.version}, promoted by hand"
+        facts = RunFacts("main", "repository_dispatch", candidate.commit, title, BOT)
+        pipeline = CD.only("production-deployment")
+        run_id = start(self._github, self._model.repository, pipeline, facts)
+        await self._guarded(self._deliver(run_id, candidate, pipeline=pipeline))
+
+    async def play_again(self, run: Run, pipeline: Pipeline, candidate: Candidate | None) -> None:
+        """Play a run that somebody started, with what is known of what it delivers."""
+        works = dict(Checks(self._model, self._yard).works)
+        if pipeline is CI or candidate is None:
+            await self._guarded(self._play(run.id, pipeline, works))
+        elif pipeline is CD:
+            await self._guarded(self._deliver(run.id, candidate, pipeline=pipeline))
+        else:
+            delivery = Delivery(self._model, self._yard, candidate, self._random)
+            others = self._github.repository(self._model.repository).runs_of_sha.get(run.head_sha, ())
+            ends = [other.latest.conclusion for other in others if other.workflow.name == CD.name]
+            delivery.failed = ends[-1:] == ["failure"]
+            await self._guarded(self._play(run.id, pipeline, delivery.rollback_works))
+
+    async def _play(self, run_id: int, pipeline: Pipeline, works: Any) -> None:
+        await self._runner.play(self._model.repository, run_id, pipeline, works)
+
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
@@ -120,7 +104,7 @@ class Train:
 
     async def _resume(self, run_id: int) -> None:
         release = self._yard.past.release(self._model, self._model.challenger)
-        candidate = self._yard.candidates[release.commit]
+        candidate = self._yard.candidates[self._model.repository, release.commit]
         candidate.previous = self._model.champion - 1
         await self._deliver(run_id, candidate, FIRST_APPROVAL_SECONDS)
 
@@ -129,12 +113,30 @@ class Train:
         if pull.merge_sha is None:
             return
         facts = RunFacts("main", "push", pull.merge_sha, pull.title, pull.author.login)
-        run_id = start(self._github, self._model.repository, CI, facts)
-        if not await self._runner.play(self._model.repository, run_id, CI):
+        if not await self._check(facts):
             return
-        delivery = RunFacts("main", "workflow_run", pull.merge_sha, pull.title, BOT)
-        run_id = start(self._github, self._model.repository, CD, delivery)
-        await self._deliver(run_id, Candidate(0, pull.merge_sha, pull.number, pull.title))
+        candidate = Candidate(0, pull.merge_sha, pull.number, pull.title)
+        run_id = self._start_delivery(candidate)
+        await self._deliver(run_id, candidate, troubled=True)
+        if candidate.trouble in _FIXES and not candidate.version:
+            await self._mend_training(candidate, candidate.trouble, pull)
+
+    def _start_delivery(self, candidate: Candidate) -> int:
+        facts = RunFacts("main", "workflow_run", candidate.commit, candidate.subject, BOT)
+        return start(self._github, self._model.repository, CD, facts)
+
+    async def _mend_training(self, candidate: Candidate, trouble: Trouble, pull: Pull) -> None:
+        """Let the author mend what broke the training, and train and deliver that."""
+        director, repo = self._yard.director, self._model.repository
+        occurrence = director.find(trouble, self._model, candidate.commit)
+        await self._clock.sleep(self._random.uniform(*trouble.lasts))
+        title, author = _FIXES[trouble], pull.author.login
+        self._github.comment(repo, pull.number, author, f"{trouble.annotation}\n\n{title}.")
+        commit = self._github.add_commit(repo, None, title, author, branch="main")
+        director.end(occurrence)
+        batch = candidate.batch // 2 if trouble is OUT_OF_MEMORY else candidate.batch
+        fixed = replace(candidate, commit=commit, subject=title, batch=batch, trouble=None)
+        await self._deliver(self._start_delivery(fixed), fixed)
 
     async def _change(self) -> Pull:
         """Open a pull request and see it through its checks and its review."""
@@ -150,23 +152,30 @@ class Train:
         )  # fmt: skip
         pull = self._github.pull(repo, number)
         comment = await self._post_checklist(pull, checklist(files))
-        flaky = ("unit-tests", "Pytest with coverage")
-        passed = await self._check(pull, {flaky: self._fails} if self._random.random() < FLAKY else {})
-        if not passed and pull.state == "OPEN":
-            await self._clock.sleep(self._random.uniform(6, 12))
-            self._github.push(repo, number, message="Fix the seed of the sampling test")
-            passed = await self._check(pull, {})
+        passed = await self._see_through_checks(pull)
         while pull.state == "OPEN" and open_items(body := self._github.comment_of(repo, comment).body):
             await self._clock.sleep(self._random.uniform(3, 7))
             self._github.set_comment_body(repo, comment, tick(body))
         if pull.state == "OPEN" and passed:
             self._github.review(repo, number, reviewer, "APPROVED")
             await self._clock.sleep(self._random.uniform(4, 10))
-        if pull.state == "OPEN":
+        if pull.state == "OPEN" and passed:
             self._github.merge_pull(repo, number, actor=author)
+        elif pull.state == "OPEN":
+            self._github.close_pull(repo, number)
         return pull
 
-    async def _fails(self) -> bool:
+    async def _see_through_checks(self, pull: Pull) -> bool:
+        """Run the checks until they passed for the head: whoever pushes meanwhile, or cancels them."""
+        for _ in range(PUSHES):
+            head = pull.head_sha
+            passed = await self._check(_of_pull(pull))
+            if pull.state != "OPEN" or (passed and pull.head_sha == head):
+                return passed
+            if pull.head_sha == head:
+                await self._clock.sleep(self._random.uniform(6, 12))
+                if pull.state == "OPEN":
+                    self._github.push(self._model.repository, pull.number, message="Run the checks again")
         return False
 
     async def _post_checklist(self, pull: Pull, text: str) -> int:
@@ -174,31 +183,61 @@ class Train:
         run_id = start(self._github, repo, QUALITY, _of_pull(pull))
         posted: list[int] = []
 
-        async def post() -> bool:
+        async def post(console: Console) -> bool:
             posted.append(self._github.comment(repo, pull.number, "github-actions[bot]", text))
+            console.log(f"Posted the checklist: {open_items(text)} items")
             return True
 
         await self._runner.play(repo, run_id, QUALITY, {("pr-checklist", "Post checklist"): post})
         # Cancelled before it came to post: the author does it by hand.
         return posted[0] if posted else self._github.comment(repo, pull.number, pull.author.login, text)
 
-    async def _check(self, pull: Pull, works: Works) -> bool:
-        run_id = start(self._github, self._model.repository, CI, _of_pull(pull))
-        return await self._runner.play(self._model.repository, run_id, CI, works)
+    async def _check(self, facts: RunFacts) -> bool:
+        """Run CI, again where that helps, and say whether it succeeded in the end."""
+        run_id = start(self._github, self._model.repository, CI, facts)
+        checks = Checks(self._model, self._yard, troubled=True)
+        if await self._runner.play(self._model.repository, run_id, CI, checks.works):
+            return True
+        return await self._mend(self._github.run(self._model.repository, run_id), facts.actor, checks)
+
+    async def _mend(self, run: Run, author: str, checks: Checks) -> bool:
+        """Run a failed run's failed jobs again when what failed them is over, unless somebody else does."""
+        deadline = self._clock.monotonic() + MENDING_PATIENCE
+        await self._clock.sleep(self._random.uniform(12, 25))
+        while self._clock.monotonic() < deadline:
+            if run.latest.status != "completed":
+                # Somebody ran it again: how that ends counts.
+                await self._clock.sleep(_LOOK_SECONDS)
+                continue
+            if run.latest.conclusion != "failure":
+                return run.latest.conclusion == "success"
+            if self._yard.director.find(EXPIRED_CREDENTIALS, self._model) is None:
+                self._github.rerun(self._model.repository, run.id, actor=author, failed_only=True)
+                if await self._runner.play(self._model.repository, run.id, CI, checks.works):
+                    return True
+            await self._clock.sleep(_LOOK_SECONDS)
+        return False
 
     async def _deliver(
-        self, run_id: int, candidate: Candidate, patience: tuple[float, float] = APPROVAL_SECONDS
+        self,
+        run_id: int,
+        candidate: Candidate,
+        patience: tuple[float, float] = APPROVAL_SECONDS,
+        *,
+        pipeline: Pipeline = CD,
+        troubled: bool = False,
     ) -> None:
         repo = self._model.repository
-        self._yard.candidates[candidate.commit] = candidate
-        delivery = Delivery(self._model, self._yard, candidate, self._random)
+        self._yard.candidates.setdefault((repo, candidate.commit), candidate)
+        delivery = Delivery(self._model, self._yard, candidate, self._random, troubled=troubled)
+        works = {**Checks(self._model, self._yard).works, **delivery.works}
         reviewing = self._yard.spawn(self._approve(run_id, patience))
         try:
-            succeeded = await self._runner.play(repo, run_id, CD, delivery.works)
+            await self._runner.play(repo, run_id, pipeline, works)
         finally:
             reviewing.cancel()
-        if not succeeded and delivery.promoted:
-            await self._clock.sleep(self._random.uniform(10, 25))
+        if delivery.promoted:
+            await self._clock.sleep(self._random.uniform(*ROLLBACK_AFTER))
             facts = RunFacts("main", "workflow_run", candidate.commit, candidate.subject, BOT)
             rollback = start(self._github, repo, ROLLBACK, facts)
             await self._runner.play(repo, rollback, ROLLBACK, delivery.rollback_works)
@@ -208,7 +247,7 @@ class Train:
         repo = self._model.repository
         run = self._github.run(repo, run_id)
         while run.latest.status != "completed":
-            await self._clock.sleep(2)
+            await self._clock.sleep(_LOOK_SECONDS)
             if "production" in run.pending:
                 await self._clock.sleep(self._random.uniform(*patience))
                 if "production" in run.pending:
@@ -219,167 +258,3 @@ class Train:
 
 def _of_pull(pull: Pull) -> RunFacts:
     return RunFacts(pull.head_branch, "pull_request", pull.head_sha, pull.title, pull.author.login, (pull.number,))
-
-
-class Delivery:
-    """What the jobs of one CD run do to the registry and to the clusters."""
-
-    def __init__(self, model: Model, yard: Yard, candidate: Candidate, generator: random.Random) -> None:
-        self._model = model
-        self._yard = yard
-        self._candidate = candidate
-        self._random = generator
-        self._metrics: dict[str, float] = {}
-        self._breaks = generator.random() < UNPULLABLE and candidate.version == 0
-        self.promoted = False
-        """Whether production was touched."""
-        self.works: Works = {
-            ("full-training", "Train"): self._train,
-            ("full-training", "Evaluate"): self._evaluate,
-            ("full-training", "Register model"): self._register,
-            ("staging-deployment", "Apply"): self._apply_staging,
-            ("staging-deployment", "Rollout status"): self._watch_staging,
-            ("production-deployment", "Promote model"): self._promote,
-            ("production-deployment", "Apply"): self._apply_production,
-            ("production-deployment", "Rollout status"): self._watch_production,
-            ("production-deployment", "Canary check"): self._check_canary,
-            ("production-deployment", "Scale"): self._scale,
-        }
-        self.rollback_works: Works = {
-            ("rollback", "Rollout undo"): self._undo,
-            ("rollback", "Rollout status"): self._watch_undo,
-        }
-
-    @property
-    def _image(self) -> str:
-        return f"{self._model.image}:{image_tag(self._candidate.version, self._candidate.commit)}"
-
-    @property
-    def _now(self) -> int:
-        return int(self._yard.clock.now().timestamp() * 1000)
-
-    async def _train(self) -> bool:
-        registry, name = self._yard.registry, f"full-training-{self._candidate.commit[:7]}"
-        parameters = params_of(self._random)
-        self._metrics = metrics_of(self._model, self._model.champion, self._random)
-        drift = self._random.uniform(-0.3, 1.0) * 0.01 * self._model.champion_value * self._model.better
-        self._metrics[self._model.metric] = round(self._metrics[self._model.metric] + drift, 4)
-        run_id = await registry.start_run(self._model, name, self._candidate.commit, parameters, self._now)
-        self._candidate.run_id = run_id
-        loss = self._metrics["loss"]
-        for epoch in range(EPOCHS):
-            await self._yard.clock.sleep(EPOCH_SECONDS)
-            await registry.log(run_id, {"loss": round(loss * (1 + 3 / (epoch + 1)), 4)}, epoch, self._now)
-        return True
-
-    async def _evaluate(self) -> bool:
-        await self._yard.registry.log(self._candidate.run_id, self._metrics, EPOCHS, self._now)
-        await self._yard.registry.end_run(self._candidate.run_id, "FINISHED", self._now)
-        self._candidate.metric = self._metrics[self._model.metric]
-        return True
-
-    async def _register(self) -> bool:
-        registry, candidate, model = self._yard.registry, self._candidate, self._model
-        text = description_of(candidate.subject, candidate.pull)
-        candidate.version = await registry.register(
-            model, candidate.run_id, text, {"pull_request": str(candidate.pull)}
-        )
-        for key, value in version_tags(self._image, candidate.pull).items():
-            await registry.set_tag(model, candidate.version, key, value)
-        await registry.set_stage(model, candidate.version, "Staging", archive=True)
-        await registry.set_alias(model, "challenger", candidate.version)
-        return True
-
-    async def _apply_staging(self) -> bool:
-        self._deploy(STAGING, self._model.deployment, 1)
-        self._yard.fleet.resume(STAGING, self._model.deployment)
-        return True
-
-    async def _watch_staging(self) -> bool:
-        return await self._watch(STAGING, self._model.deployment)
-
-    async def _promote(self) -> bool:
-        registry, model, candidate = self._yard.registry, self._model, self._candidate
-        margin = (candidate.metric - model.threshold) * model.better
-        if margin < 0:
-            return False
-        candidate.previous = await registry.aliased(model, "champion")
-        self.promoted = True
-        await registry.set_stage(model, candidate.version, "Production", archive=True)
-        await registry.set_alias(model, "champion", candidate.version)
-        if candidate.previous is not None and candidate.previous != candidate.version:
-            await registry.set_alias(model, "previous", candidate.previous)
-        await self._mark(candidate.version, "Staging")
-        return True
-
-    async def _mark(self, version: int, before: str) -> None:
-        at = self._yard.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        marks = {"by": BOT, "from": before, "at": at}
-        for key, value in marks.items():
-            await self._yard.registry.set_tag(self._model, version, f"mlops_tui.promoted_{key}", value)
-
-    async def _apply_production(self) -> bool:
-        if self._breaks:
-            self._yard.fleet.break_image(self._image)
-        if self._model.canary:
-            self._deploy(PRODUCTION, f"{self._model.deployment}-canary", 1)
-        else:
-            self._deploy(PRODUCTION, self._model.deployment, None)
-        return True
-
-    async def _watch_production(self) -> bool:
-        canary = "-canary" if self._model.canary else ""
-        return await self._watch(PRODUCTION, self._model.deployment + canary)
-
-    async def _check_canary(self) -> bool:
-        await self._yard.clock.sleep(self._random.uniform(15, 30))
-        return True
-
-    async def _scale(self) -> bool:
-        self.promoted = True
-        if not self._model.canary:
-            self._yard.fleet.scale(PRODUCTION, self._model.deployment, self._model.replicas)
-            return True
-        self._deploy(PRODUCTION, self._model.deployment, self._model.replicas)
-        done = await self._watch(PRODUCTION, self._model.deployment)
-        self._yard.fleet.scale(PRODUCTION, f"{self._model.deployment}-canary", 0)
-        return done
-
-    def _deploy(self, namespace: str, name: str, replicas: int | None) -> None:
-        """Apply the candidate; `None` replicas leaves the number that is there."""
-        candidate = self._candidate
-        self._yard.fleet.deploy(
-            self._model,
-            namespace,
-            name,
-            image=self._image,
-            version=candidate.version,
-            commit=candidate.commit,
-            replicas=replicas,
-            cause=f"{self._model.name} v{candidate.version} (#{candidate.pull})",
-        )
-
-    async def _watch(self, namespace: str, name: str) -> bool:
-        deadline = self._yard.clock.monotonic() + ROLLOUT_PATIENCE
-        while self._yard.clock.monotonic() < deadline:
-            outcome = self._yard.fleet.outcome(namespace, name)
-            if outcome is not Outcome.PROGRESSING:
-                return outcome is Outcome.COMPLETE
-            await self._yard.clock.sleep(1.5)
-        return False
-
-    async def _undo(self) -> bool:
-        fleet, model = self._yard.fleet, self._model
-        if model.canary:
-            fleet.scale(PRODUCTION, f"{model.deployment}-canary", 0)
-        # Somebody may have been faster.
-        if fleet.image(PRODUCTION, model.deployment) == self._image:
-            fleet.undo(PRODUCTION, model.deployment)
-        if self._candidate.previous is not None:
-            await self._yard.registry.set_stage(model, self._candidate.previous, "Production", archive=True)
-            await self._yard.registry.set_alias(model, "champion", self._candidate.previous)
-            await self._mark(self._candidate.previous, "Archived")
-        return True
-
-    async def _watch_undo(self) -> bool:
-        return await self._watch(PRODUCTION, self._model.deployment)

@@ -17,24 +17,30 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mlops_tui.demo import GITHUB_READONLY_TOKEN, GITHUB_TOKEN, Addresses
-from mlops_tui.demo.clock import utc_now
-from mlops_tui.demo.configuration import write_kubeconfig, write_settings
+from mlops_tui.demo.configuration import Places, write_kubeconfig, write_settings
 from mlops_tui.demo.leash import remove_tree, watch
+from mlops_tui.domain.clock import ScaledClock
+
+if TYPE_CHECKING:
+    from mlops_tui.demo.kubernetes.tls import Certificate
 
 KUBERNETES_TOKENS: Final = {"admin": "demo-admin", "oncall": "demo-oncall"}
 LOG_NAME: Final = "world.log"
-_NEEDED: Final = ("flask", "graphql", "httpx", "sqlalchemy", "starlette", "uvicorn")
+_NEEDED: Final = ("flask", "graphql", "httpx", "promql_parser", "sqlalchemy", "starlette", "trustme", "uvicorn")
 _BACKLOG: Final = 128
 """Connections that a socket holds until its server is up."""
 _GRACE: Final = 5.0
 """Seconds for an orderly end before the process ends anyhow."""
+_FAST: Final = 60.0
+"""The speed of a story from which monitoring looks less often."""
 _LOOK_SECONDS: Final = 0.5
 """Between two looks at whether MLflow's process is alive."""
 _READY_SECONDS: Final = 120.0
@@ -54,6 +60,7 @@ class Listeners:
     github: socket.socket
     kubernetes: socket.socket
     mlflow: socket.socket
+    prometheus: socket.socket
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,8 +87,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mlops_tui.demo.world", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="the world's folder, removed when it ends")
     parser.add_argument("--seed", type=int, default=1, help="the same seed tells the same story")
-    parser.add_argument("--speed", type=float, default=1.0, help="seconds of the world a second")
-    parser.add_argument("--format", choices=("json",), default="json", help="of the line that says where everything is")
+    parser.add_argument("--clock", type=ScaledClock.parse, required=True, help="the world's time: START/SPEED/SINCE")
+    parser.add_argument("--size", choices=("normal", "large"), default="normal", help="of the world")
     return parser.parse_args(arguments)
 
 
@@ -109,28 +116,38 @@ def _run(options: argparse.Namespace) -> int:
     if missing:
         raise StartError(f"{', '.join(missing)} not installed: pip install 'mlops-tui[demo]'")
     home: Path = options.home.resolve()
-    listeners = Listeners(_listen(), _listen(), _listen())
-    mlflow = _url(listeners.mlflow)
+    listeners = Listeners(_listen(), _listen(), _listen(), _listen())
+    urls = {name: _url(getattr(listeners, name)) for name in ("github", "mlflow", "prometheus")}
+    cluster = _url(listeners.kubernetes, "https")
     _log_to(home / LOG_NAME)
     with _registry_server(home, listeners.mlflow) as registry:
-        addresses = _publish(home, _url(listeners.github), _url(listeners.kubernetes), mlflow)
-        return asyncio.run(_live(options, listeners, registry, addresses))
+        # Only now, as it takes a moment to import: MLflow does so too by now, on the other core.
+        from mlops_tui.demo.kubernetes.tls import certificate
+
+        proof = certificate(home)
+        addresses = _publish(home, options, urls, cluster, proof)
+        return asyncio.run(_live(_Stage(options, listeners, registry, addresses, proof)))
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str = "http") -> str:
     host, port = listener.getsockname()
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"
 
 
-def _publish(home: Path, github: str, kubernetes: str, mlflow: str) -> Addresses:
+def _publish(
+    home: Path, options: argparse.Namespace, urls: dict[str, str], cluster: str, proof: "Certificate"
+) -> Addresses:
     kubeconfig = home / "kubeconfig"
-    write_kubeconfig(kubeconfig, kubernetes, KUBERNETES_TOKENS)
-    config = write_settings(home, github=f"{github}/api/v3", mlflow=mlflow, kubeconfig=kubeconfig)
+    write_kubeconfig(kubeconfig, cluster, KUBERNETES_TOKENS, proof.ca_pem)
+    github = f"{urls['github']}/api/v3"
+    places = Places(github=github, mlflow=urls["mlflow"], kubeconfig=kubeconfig)
+    config = write_settings(home, places, options.size)
     return Addresses(
-        github_api_url=f"{github}/api/v3",
+        github_api_url=github,
         github_token=GITHUB_TOKEN,
         github_readonly_token=GITHUB_READONLY_TOKEN,
-        mlflow_tracking_uri=mlflow,
+        mlflow_tracking_uri=urls["mlflow"],
+        prometheus_url=urls["prometheus"],
         kubeconfig=str(kubeconfig),
         config=str(config),
     )
@@ -174,12 +191,18 @@ def _registry_server(home: Path, listener: socket.socket) -> Iterator["subproces
             process.wait()
 
 
-async def _live(
-    options: argparse.Namespace,
-    listeners: Listeners,
-    registry: "subprocess.Popen[bytes]",
-    addresses: Addresses,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What a world plays on."""
+
+    options: argparse.Namespace
+    listeners: Listeners
+    registry: "subprocess.Popen[bytes]"
+    addresses: Addresses
+    proof: "Certificate"
+
+
+async def _live(stage: _Stage) -> int:
     """Serve and play until the end is asked for; return the exit code."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -188,10 +211,7 @@ async def _live(
     # A person at a terminal ends it by a signal; reading there would stop a process in the background.
     if not os.isatty(0):
         watch(0, functools.partial(loop.call_soon_threadsafe, ended.set))
-    tasks = [
-        asyncio.create_task(_play(options, listeners, registry, addresses)),
-        asyncio.create_task(_outlive(registry)),
-    ]
+    tasks = [asyncio.create_task(_play(stage)), asyncio.create_task(_outlive(stage.registry))]
     end = asyncio.create_task(ended.wait())
     await asyncio.wait([end, *tasks], return_when=asyncio.FIRST_COMPLETED)
     # From here nothing may hang: whoever waits for the end gets it.
@@ -217,39 +237,40 @@ async def _outlive(registry: "subprocess.Popen[bytes]") -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _play(
-    options: argparse.Namespace,
-    listeners: Listeners,
-    registry: "subprocess.Popen[bytes]",
-    addresses: Addresses,
-) -> None:
+async def _play(stage: _Stage) -> None:
     """Build the world, then serve and play it."""
     # Here and not above: by now the addresses are known, and MLflow imports on the other core.
-    from mlops_tui.demo import github, kubernetes
+    from mlops_tui.demo import github, kubernetes, prometheus
     from mlops_tui.demo.past import build
     from mlops_tui.demo.registry import RestRegistry
     from mlops_tui.demo.registry_server import past_line
     from mlops_tui.demo.scenario import Scenario
     from mlops_tui.demo.serving import answer, serve
     from mlops_tui.demo.story import OPERATOR
+    from mlops_tui.demo.traffic import REHEARSED_SCRAPE_SECONDS, SCRAPE_SECONDS
 
-    began = utc_now()
-    world = await build(seed=options.seed, speed=options.speed, began=began)
-    assert registry.stdin is not None
-    registry.stdin.write(past_line(world.past.all_releases, seed=options.seed, began=began))
-    registry.stdin.flush()
+    seed, size, clock = stage.options.seed, stage.options.size, stage.options.clock
+    world = await build(seed=seed, speed=clock.speed, began=clock.start, size=size)
+    assert stage.registry.stdin is not None
+    stage.registry.stdin.write(past_line(world.past.all_releases, seed=seed, clock=clock, size=size))
+    stage.registry.stdin.flush()
     world.github.tokens[GITHUB_TOKEN] = github.Token(OPERATOR)
     world.github.tokens[GITHUB_READONLY_TOKEN] = github.Token(OPERATOR, "read-only")
     roles = {token: role for role, token in KUBERNETES_TOKENS.items()}
-    world.clock.go_live()
+    world.clock.go_live(time.time() - clock.since)
+    listeners = stage.listeners
     async with asyncio.TaskGroup() as group:
         group.create_task(serve(github.create_app(world.github), listeners.github))
-        group.create_task(serve(kubernetes.create_app(world.cluster, roles), listeners.kubernetes))
-        play = Scenario(world, RestRegistry(addresses["mlflow_tracking_uri"]), seed=options.seed)
+        group.create_task(serve(kubernetes.create_app(world.cluster, roles), listeners.kubernetes, stage.proof))
+        group.create_task(serve(prometheus.create_app(world.traffic), listeners.prometheus))
+        # Faster stories are looked at less often, but never so seldom that a rate over a minute has nothing to go by.
+        every = SCRAPE_SECONDS if clock.speed <= _FAST else REHEARSED_SCRAPE_SECONDS
+        registry = RestRegistry(stage.addresses["mlflow_tracking_uri"])
+        play = Scenario(world, registry, seed=seed, scrape_seconds=every)
         group.create_task(play.run())
-        await answer(_questions(addresses), _READY_SECONDS)
+        await answer(_questions(stage.addresses), _READY_SECONDS, stage.proof.client_context())
         with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(addresses), flush=True)  # noqa: T201
+            print(json.dumps(stage.addresses), flush=True)  # noqa: T201
 
 
 def _questions(addresses: Addresses) -> dict[str, str]:
@@ -258,6 +279,7 @@ def _questions(addresses: Addresses) -> dict[str, str]:
     return {
         f"{addresses['github_api_url']}/rate_limit": addresses["github_token"],
         f"{settings['clusters'][0]['cluster']['server']}/version": settings["users"][0]["user"]["token"],
+        f"{addresses['prometheus_url']}/-/ready": "",
         f"{addresses['mlflow_tracking_uri']}/api/2.0/mlflow/registered-models/search?max_results=1": "",
     }
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -61,11 +62,11 @@ def check_kubernetes(request: httpx.Request, sent: bytes, response: httpx.Respon
 
 
 class _Proxy:
-    def __init__(self, target: str, check: Check, verdict: Verdict) -> None:
+    def __init__(self, target: str, check: Check, verdict: Verdict, verify: ssl.SSLContext | bool) -> None:
         self._target = target
         self._check = check
         self._verdict = verdict
-        self._client = httpx.AsyncClient(timeout=None, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=None, trust_env=False, verify=verify)
 
     async def answer(self, request: Request) -> StreamingResponse:
         sent = await request.body()
@@ -102,10 +103,14 @@ class _Proxy:
 
 
 @contextmanager
-def judging(target: str, check: Check) -> Iterator[tuple[str, Verdict]]:
-    """Run a proxy in front of `target`, the scheme and host of a server; yields its own and the verdict."""
+def judging(target: str, check: Check, verify: ssl.SSLContext | bool = True) -> Iterator[tuple[str, Verdict]]:
+    """Run a proxy in front of `target`, the scheme and host of a server; yields its own and the verdict.
+
+    Args:
+        verify: How to verify a target that speaks TLS.
+    """
     verdict = Verdict()
-    proxy = _Proxy(target, check, verdict)
+    proxy = _Proxy(target, check, verdict, verify)
     app = Starlette(routes=[Route("/{path:path}", proxy.answer, methods=METHODS)])
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(

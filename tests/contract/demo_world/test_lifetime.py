@@ -39,7 +39,7 @@ def processes_of(home: Path) -> dict[int, str]:
 
 def ports_of(home: Path) -> list[int]:
     settings = (home / demo.CONFIG_NAME).read_text() + (home / "kubeconfig").read_text()
-    return [int(port) for port in re.findall(r"http://127\.0\.0\.1:(\d+)", settings)]
+    return [int(port) for port in re.findall(r"https?://127\.0\.0\.1:(\d+)", settings)]
 
 
 def accepts(port: int) -> bool:

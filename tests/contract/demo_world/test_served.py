@@ -1,6 +1,8 @@
 """The served world, through clients that know nothing of it."""
 
+import base64
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -42,10 +44,12 @@ def mlflow(addresses: Addresses) -> Iterator[httpx.Client]:
 def kubernetes(addresses: Addresses, context: str) -> httpx.Client:
     document = json.loads(Path(addresses["kubeconfig"]).read_text())
     (token,) = [user["user"]["token"] for user in document["users"] if user["name"] == context]
-    server = document["clusters"][0]["cluster"]["server"]
+    cluster = document["clusters"][0]["cluster"]
+    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
     return httpx.Client(
-        base_url=server,
+        base_url=cluster["server"],
         headers={"Authorization": f"Bearer {token}"},
+        verify=ssl.create_default_context(cadata=authority),
         trust_env=False,
         timeout=30,
         event_hooks={"response": [judge_object]},
@@ -92,6 +96,23 @@ def test_the_contexts_have_their_roles(addresses: Addresses, context: str, answe
         patch = {"metadata": {"annotations": {"touched-by": context}}}
         headers = {"Content-Type": "application/merge-patch+json"}
         assert client.patch(path, json=patch, headers=headers).status_code == answer
+
+
+@pytest.mark.tool("kubectl")
+@pytest.mark.parametrize(("context", "answer"), [("admin", "yes"), ("oncall", "no")])
+def test_kubectl_speaks_to_it_in_both_roles(addresses: Addresses, context: str, answer: str, tmp_path: Path) -> None:
+    asked = ["kubectl", "--kubeconfig", addresses["kubeconfig"], "--cache-dir", str(tmp_path), "--context", context]
+    said = subprocess.run([*asked, "auth", "can-i", "patch", "deployments"], capture_output=True, text=True)
+    assert (said.stdout.strip(), said.returncode == 0) == (answer, answer == "yes")
+
+
+def test_prometheus_has_the_figures_of_what_serves(addresses: Addresses) -> None:
+    query = 'sum by (version) (rate(model_requests_total{namespace="ml", model="churn"}[5m]))'
+    with httpx.Client(base_url=addresses["prometheus_url"], trust_env=False, timeout=30) as client:
+        answer = client.get("/api/v1/query", params={"query": query}).raise_for_status().json()
+    (series,) = answer["data"]["result"]
+    assert series["metric"] == {"version": "v7"}
+    assert float(series["value"][1]) > 0
 
 
 def test_deployments_versions_and_merges_join(addresses: Addresses, github: httpx.Client, mlflow: httpx.Client) -> None:

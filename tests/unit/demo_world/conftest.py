@@ -24,9 +24,15 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture
-async def play(world: World, ledger: Ledger) -> AsyncIterator["asyncio.Task[None]"]:
-    """The scenario of `world`, which plays while the world's clock is moved."""
-    task = asyncio.create_task(Scenario(world, ledger, seed=1).run())
+def scenario(world: World, ledger: Ledger) -> Scenario:
+    """What plays in `world`."""
+    return Scenario(world, ledger, seed=1)
+
+
+@pytest.fixture
+async def play(scenario: Scenario) -> AsyncIterator["asyncio.Task[None]"]:
+    """The scenario, which plays while the world's clock is moved."""
+    task = asyncio.create_task(scenario.run())
     yield task
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

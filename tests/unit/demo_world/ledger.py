@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from mlops_tui.demo.past import World
+from mlops_tui.demo.registry import InUse
 from mlops_tui.demo.story import Model
 
 
@@ -33,9 +34,8 @@ class Ledger:
 
     async def set_stage(self, model: Model, version: int, stage: str, *, archive: bool) -> None:
         if archive:
-            for (name, other), there in self.stages.items():
-                if name == model.name and there == stage:
-                    self.stages[name, other] = "Archived"
+            for other in await self.in_stage(model, stage):
+                self.stages[model.name, other] = "Archived"
         self.stages[model.name, version] = stage
         self.entries.append(("stage", model.name, version, stage))
 
@@ -46,8 +46,17 @@ class Ledger:
     async def set_tag(self, model: Model, version: int, key: str, value: str) -> None:
         self.entries.append(("tag", model.name, version, key, value))
 
-    async def aliased(self, model: Model, alias: str) -> int | None:
-        return self.aliases.get((model.name, alias), model.champion)
+    async def in_use(self, model: Model) -> InUse:
+        return InUse(self.champion(model), max(await self.in_stage(model, "Production"), default=None))
+
+    async def in_stage(self, model: Model, stage: str) -> list[int]:
+        first = dict.fromkeys(range(1, model.versions + 1), "Archived")
+        first |= {model.challenger: "Staging"} | {model.champion: "Production"}
+        known = first | {version: there for (name, version), there in self.stages.items() if name == model.name}
+        return sorted(version for version, there in known.items() if there == stage)
+
+    def champion(self, model: Model) -> int:
+        return self.aliases.get((model.name, "champion"), model.champion)
 
 
 def counts(world: World, ledger: Ledger) -> tuple[int, int, int]:

@@ -1,16 +1,19 @@
 """What the world looks like when it begins, and that its parts can be joined."""
 
+import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mlops_tui.config.settings import load_settings
-from mlops_tui.demo.configuration import write_settings
+from mlops_tui.demo.configuration import Places, write_settings
 from mlops_tui.demo.fleet import PRODUCTION, STAGING, Fleet, Outcome
 from mlops_tui.demo.past import World, build
-from mlops_tui.demo.pipelines import changed_files, checklist, open_items, tick
+from mlops_tui.demo.pipelines import PIPELINES, changed_files, checklist, open_items, tick
 from mlops_tui.demo.story import MODELS, Release
+from mlops_tui.demo.surroundings import EMBEDDER, FEATURES
 
 
 def test_there_are_about_sixty_versions_of_four_models(world: World) -> None:
@@ -86,9 +89,9 @@ def test_a_release_survives_its_way_to_the_registry_server(world: World) -> None
 
 
 def test_settings_are_what_the_dashboard_reads(tmp_path: Path) -> None:
-    path = write_settings(
-        tmp_path, github="http://127.0.0.1:1/api/v3", mlflow="http://127.0.0.1:2", kubeconfig=tmp_path / 'a "b"'
-    )
+    kubeconfig = tmp_path / 'a "b"'
+    places = Places(github="http://127.0.0.1:1/api/v3", mlflow="http://127.0.0.1:2", kubeconfig=kubeconfig)
+    path = write_settings(tmp_path, places, "normal")
     settings = load_settings(path)
     assert settings.kubernetes.kubeconfig == str(tmp_path / 'a "b"')
     assert settings.environments["production"].protected
@@ -106,3 +109,92 @@ def test_a_checklist_follows_the_changed_files(touches_data: bool, items: int) -
     ticked = tick(text, 1)
     assert open_items(ticked) == items - 1
     assert ticked.count("- [x] Backward compatibility checked") == 1
+
+
+def test_what_failed_has_left_its_evidence(world: World) -> None:
+    """From the first second there is something to read about every failure."""
+    failed = [
+        (run, job)
+        for repository in world.github.repositories.values()
+        for run in repository.timeline
+        for job in run.latest.jobs
+        if job.conclusion == "failure" and job.steps
+    ]
+    assert failed
+    for run, job in failed:
+        assert job.log, f"{run.workflow.name}: {job.name}"
+        assert job.annotations, f"{run.workflow.name}: {job.name}"
+    diagnoses = [
+        json.loads(artifact.files["training_diagnostics.json"])
+        for run, _ in failed
+        for artifact in run.artifacts.values()
+        if artifact.name == "training_diagnostics"
+    ]
+    assert {told["error"]["type"] for told in diagnoses} == {"torch.cuda.OutOfMemoryError"}
+
+
+def test_ci_of_the_past_kept_its_coverage(world: World) -> None:
+    runs = [run for run in world.github.repository("acme/ranker").timeline if run.workflow.name == "ML CI Pipeline"]
+    for run in runs:
+        (report,) = [each.files["coverage.xml"] for each in run.artifacts.values() if each.name == "coverage"]
+        (rate,) = set(re.findall(r'<coverage .*line-rate="([\d.]+)"', report.decode()))
+        assert float(rate) > 0.8
+        tests = next(job for job in run.latest.jobs if job.name == "unit-tests")
+        assert f"Total coverage: {float(rate) * 100:.1f}%" in "\n".join(line.text for line in tests.log)
+
+
+def test_jobs_need_those_of_the_stage_before(world: World) -> None:
+    needs = {job.name: job.needs for pipeline in PIPELINES for job in pipeline.jobs}
+    assert needs["model-training-test"] == ("unit-tests", "data-validation")
+    assert needs["unit-tests"] == needs["data-validation"] == ("lint-and-format",)
+    assert needs["production-deployment"] == ("performance-tests",)
+    assert needs["full-training"] == ()
+
+
+def test_the_canary_of_the_ranker_gets_its_share(world: World) -> None:
+    routes = world.cluster.get("VirtualService", PRODUCTION, "ranker")
+    assert routes is not None
+    by_header, weighted = routes["spec"]["http"]
+    assert by_header["match"] == [{"headers": {"canary": {"exact": "true"}}}]
+    assert [(to["destination"]["subset"], to["weight"]) for to in weighted["route"]] == [("stable", 95), ("canary", 5)]
+    stable, canary = (world.traffic.figures(PRODUCTION, name) for name in ("ranker", "ranker-canary"))
+    share = canary.requests_per_second / (canary.requests_per_second + stable.requests_per_second)
+    assert share == pytest.approx(0.05, abs=0.005)
+
+
+def test_blue_is_live_and_green_is_ready(world: World) -> None:
+    service = world.cluster.get("Service", PRODUCTION, FEATURES)
+    assert service is not None
+    assert service["spec"]["selector"]["version"] == "blue"
+    blue, green = (world.traffic.figures(PRODUCTION, f"{FEATURES}-{colour}") for colour in ("blue", "green"))
+    assert blue.requests_per_second > 10
+    assert green.requests_per_second == 0
+    assert Fleet(world.cluster).outcome(PRODUCTION, f"{FEATURES}-green") is Outcome.COMPLETE
+
+
+def test_the_embedder_waits_at_a_step_of_its_rollout(world: World) -> None:
+    rollout = world.cluster.get("Rollout", PRODUCTION, EMBEDDER)
+    assert rollout is not None
+    assert rollout["status"]["phase"] == "Paused"
+    assert rollout["status"]["currentStepIndex"] == 1
+    assert rollout["status"]["pauseConditions"][0]["reason"] == "CanaryPauseStep"
+
+
+def test_every_model_has_a_service_that_finds_its_pods(world: World) -> None:
+    for model in MODELS:
+        service = world.cluster.get("Service", PRODUCTION, model.deployment)
+        assert service is not None
+        selector = service["spec"]["selector"].items()
+        pods = [
+            pod for pod in world.cluster.objects("Pod", PRODUCTION) if selector <= pod["metadata"]["labels"].items()
+        ]
+        assert len(pods) >= model.replicas
+
+
+def test_churn_is_what_git_has(world: World) -> None:
+    application = world.cluster.get("Application", "argocd", "churn")
+    assert application is not None
+    assert application["status"]["sync"] == {
+        "status": "Synced",
+        "revision": world.past.releases["churn"][6].commit,
+    }

@@ -2,18 +2,27 @@
 
 import asyncio
 import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from mlops_tui.demo.fleet import PRODUCTION, Fleet, Outcome
 from mlops_tui.demo.github import StoreEvent
+from mlops_tui.demo.github.model import Repository
 from mlops_tui.demo.past import World, build
 from mlops_tui.demo.scenario import Scenario
-from mlops_tui.demo.story import OPERATOR
+from mlops_tui.demo.story import MODELS, OPERATOR
+from mlops_tui.demo.traffic import REHEARSED_SCRAPE_SECONDS
+from mlops_tui.demo.troubles import TROUBLES
 from tests.unit.demo_world.conftest import BEGAN
 from tests.unit.demo_world.ledger import Ledger, counts
 
 FRAUD = "acme/fraud"
+ROOT = Path(__file__).parents[3]
 
 
 def fraud_delivery(world: World) -> int:
@@ -42,18 +51,41 @@ async def test_ten_minutes_touch_every_kind_of_thing(world: World, ledger: Ledge
     assert sum(pull.state == "MERGED" for pull in world.github.repository(FRAUD).pulls.values()) > merged
 
 
+def _pictured(repository: Repository) -> list[object]:
+    """Return what a repository has come to, with its ids and times."""
+    seen: list[object] = []
+    for run in repository.timeline:
+        seen.append((run.id, run.head_sha, run.latest.status, run.latest.conclusion, run.latest.updated_at))
+        seen += [(job.id, job.status, job.log, job.annotations) for job in run.latest.jobs]
+        seen += [(artifact.id, artifact.created_at, artifact.files) for artifact in run.artifacts.values()]
+    for pull in repository.pulls.values():
+        seen.append((pull.id, pull.number, pull.state, pull.commits, pull.updated_at))
+        seen += [(comment.id, comment.author, comment.body, comment.updated_at) for comment in pull.comments]
+        seen += [(review.id, review.author, review.state, review.submitted_at) for review in pull.reviews]
+    return seen
+
+
+KINDS = (
+    "Deployment", "ReplicaSet", "Pod", "Event", "Service", "HorizontalPodAutoscaler", "VirtualService",
+    "DestinationRule", "Rollout", "Application",
+)  # fmt: skip
+
+
 async def _fingerprint(seed: int) -> str:
     world, ledger = await build(seed=seed, speed=1.0, began=BEGAN), Ledger()
     task = asyncio.create_task(Scenario(world, ledger, seed=seed).run())
-    await world.clock.advance(400)
+    await world.clock.advance(700)
     task.cancel()
     await asyncio.wait([task])
-    runs = [
-        (run.id, run.head_sha, run.latest.status, run.latest.updated_at)
-        for repository in world.github.repositories.values()
-        for run in repository.timeline
-    ]
-    state = repr((runs, ledger.entries, world.cluster.objects("Deployment"), world.cluster.objects("Pod")))
+    figures = [world.traffic.figures(PRODUCTION, model.deployment) for model in MODELS]
+    state = repr(
+        (
+            [_pictured(repository) for repository in world.github.repositories.values()],
+            ledger.entries,
+            [world.cluster.objects(kind) for kind in KINDS],
+            figures,
+        )
+    )
     return hashlib.sha256(state.encode()).hexdigest()
 
 
@@ -63,15 +95,49 @@ async def test_the_same_seed_tells_the_same_story() -> None:
     assert one != other
 
 
-async def test_a_day_passes_without_an_error(
-    world: World, ledger: Ledger, play: "asyncio.Task[None]", caplog: pytest.LogCaptureFixture
+def test_nothing_depends_on_the_order_of_hashes() -> None:
+    program = "import asyncio; from tests.unit.demo_world.test_scenario import _fingerprint; "
+    program += "print(asyncio.run(_fingerprint(3)))"
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(seen) == 1
+
+
+async def test_nothing_happens_while_the_clock_stands_still(
+    world: World, ledger: Ledger, play: "asyncio.Task[None]"
 ) -> None:
-    for _ in range(24):
+    await world.clock.advance(7)
+    before = counts(world, ledger)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert counts(world, ledger) == before
+
+
+async def test_a_working_day_passes_without_an_error(
+    world: World, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario = Scenario(world, ledger, seed=1, scrape_seconds=REHEARSED_SCRAPE_SECONDS)
+    play = asyncio.create_task(scenario.run())
+    for _ in range(6):
         await world.clock.advance(3600)
         assert not play.done()
+    play.cancel()
+    await asyncio.wait([play])
     assert [record.message for record in caplog.records] == []
-    assert all(made > 40 for made in ledger.registered.values())
     assert len(ledger.registered) == 4
+    assert min(ledger.registered.values()) > 15
+    seen = Counter(found.trouble for found in scenario.director.past)
+    assert set(seen) == set(TROUBLES)
+    assert min(seen.values()) >= 3
 
 
 async def test_an_approval_lets_the_delivery_go_on(world: World, ledger: Ledger, play: "asyncio.Task[None]") -> None:
@@ -142,6 +208,9 @@ async def test_a_delivery_that_is_run_again_delivers(world: World, ledger: Ledge
     await world.clock.advance(5)
     world.github.rerun("acme/churn", run.id, actor=OPERATOR, failed_only=True)
     world.github.announce(StoreEvent("rerun", "acme/churn", run.id, OPERATOR))
+    while run.latest.status != "waiting":
+        await world.clock.advance(1)
+    world.github.review_deployment("acme/churn", run.id, "production", "approved", OPERATOR)
     await world.clock.advance(120)
     assert run.latest.conclusion == "success"
     assert ("alias", "churn", "champion", 8) in ledger.entries
