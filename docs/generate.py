@@ -20,9 +20,10 @@ from mlops_tui.cli.main import cli
 from mlops_tui.config.keymap import ACTIONS, Place, read_keymap
 from mlops_tui.config.settings import Settings
 from mlops_tui.demo.troubles import TROUBLES
+from mlops_tui.operations.catalogue import VERBS
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/cli.md", "docs/configuration.md", "docs/demo.md", "docs/keys.md")
+PAGES = ("README.md", "docs/cli.md", "docs/configuration.md", "docs/demo.md", "docs/keys.md", "docs/operations.md")
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -70,6 +71,16 @@ def command_help() -> str:
         context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
         parts += [f"## {' '.join(path)}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(parts)
+
+
+def verbs() -> str:
+    """Return every operation, with its command and what it does."""
+    lines = ["| command | does |", "|---|---|"]
+    for verb in VERBS:
+        places = re.sub(r"[^{}]*{(\w+)}", lambda found: f" {found[1].upper()}", verb.address)
+        given = "".join(f" {p.name.upper()}" for p in verb.parameters if p.positional)
+        lines.append(f"| `{verb.name}{places}{given}` | {verb.summary} |")
+    return "\n".join([*lines, ""])
 
 
 def troubles() -> str:
@@ -147,6 +158,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "help": command_help,
     "settings": setting_tables,
     "troubles": troubles,
+    "verbs": verbs,
 }
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from mlops_tui import __version__
+from mlops_tui.cli import operate
+from mlops_tui.cli.audit import audit
 from mlops_tui.cli.config import config
 from mlops_tui.cli.demo import demo
 from mlops_tui.cli.doctor import doctor
@@ -40,15 +42,22 @@ def cli(context: click.Context, /, config: str | None, environments: tuple[str, 
     """
     if context.invoked_subcommand is None:
         sys.exit(run_dashboard(DashboardOptions(config=config, environments=environments, **flags)))
-    if flags["attach"]:
-        raise click.UsageError("--attach goes with the dashboard, not with a command")
+    if flags["attach"] and context.invoked_subcommand not in OPERATIONS:
+        raise click.UsageError(
+            f"--attach goes with the dashboard and operations, not with {context.invoked_subcommand}"
+        )
     # What stands before a command holds for it too.
     given = {"config": config, "environments": environments, **flags}
+    if context.invoked_subcommand in OPERATIONS and environments:
+        if len(environments) > 1:
+            raise click.UsageError(f"{context.invoked_subcommand} takes one environment")
+        given["environment"] = environments[0]
     context.default_map = {
         name: dict.fromkeys(command.commands, given) if isinstance(command, click.Group) else given
         for name, command in cli.commands.items()
     }
 
 
-for command in (demo, snapshot, doctor, engine, config):
+OPERATIONS = {command.name: command for command in operate.commands()}
+for command in (demo, snapshot, doctor, engine, config, audit, *OPERATIONS.values()):
     cli.add_command(command)

@@ -52,3 +52,10 @@ def cache_dir() -> Path:
 def log_file() -> Path:
     """Return the log: a file, since one line on the terminal would corrupt the screen."""
     return Path(platformdirs.user_log_dir(APP)) / "engine.log"
+
+
+def journal_file() -> Path:
+    """Return the journal of operations: `$MLOPS_TUI_JOURNAL`, or in the user's state folder."""
+    if named := os.environ.get("MLOPS_TUI_JOURNAL"):
+        return Path(named)
+    return Path(platformdirs.user_state_dir(APP)) / "journal.jsonl"

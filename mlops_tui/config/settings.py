@@ -8,8 +8,10 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -33,11 +35,50 @@ def _tuple(value: object) -> object:
 Strings = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 
 
+class FreezeSettings(Section):
+    """`[environments.NAME.freezes.FREEZE]`: a time in which nothing is changed without saying why."""
+
+    begins: str
+    """When it begins, as five cron fields: `0 16 * * FRI`."""
+    hours: Annotated[float, Field(gt=0, le=24 * 366)]
+    """How long it lasts."""
+    timezone: str = "UTC"
+    """The time zone of `begins`: `Europe/Berlin`."""
+
+    @field_validator("begins")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        from cronsim import CronSim, CronSimError
+
+        try:
+            CronSim(value, datetime(2000, 1, 1, tzinfo=UTC))
+        except CronSimError:
+            raise ValueError(f'"{value}" is not five cron fields, such as 0 16 * * FRI') from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f'"{value}" is no time zone, such as Europe/Berlin') from None
+        return value
+
+
 class EnvironmentSettings(Section):
     """`[environments.NAME]`: one place where models run."""
 
     protected: bool = False
-    """Whether this is production: shown so that nobody mistakes it, and guarded."""
+    """Whether this is production: shown so that nobody mistakes it; every change asks for its target's name, typed."""
+    read_only: bool = False
+    """Whether nothing may be changed here."""
+    lock: bool = False
+    """Whether a change takes the release lock, a Lease in its namespace, so that two people never change it at once."""
+    freezes: dict[str, FreezeSettings] = {}
+    """Times in which a change needs a reason, and the freeze's name as an override."""
+    slack_webhook_env: str | None = None
+    """The variable that holds the address of a Slack webhook, which is told of every operation here."""
     context: str | None = None
     """The kubeconfig context; the current one where unset."""
     namespaces: Strings = ()
@@ -84,6 +125,17 @@ class GitHubSettings(Section):
         return _check_repositories(value)
 
 
+class GateSettings(Section):
+    """`[mlflow.models."NAME".gates.METRIC]`: a metric's threshold; a metric that is missing fails."""
+
+    at_least: float | None = None
+    """The smallest value that passes."""
+    at_most: float | None = None
+    """The largest value that passes."""
+    tolerance: float | None = None
+    """By how much it may be worse than today's champion's; not compared where unset."""
+
+
 class ModelSettings(Section):
     """`[mlflow.models."NAME"]`: how one model is judged."""
 
@@ -91,6 +143,8 @@ class ModelSettings(Section):
     """The metric to show and to compare with the champion's."""
     higher_is_better: bool = True
     """Whether more of it is better."""
+    gates: dict[str, GateSettings] = {}
+    """What a version has to show before it is promoted, by metric."""
 
 
 class MlflowSettings(Section):

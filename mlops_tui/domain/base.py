@@ -52,6 +52,7 @@ class RowKind(StrEnum):
     VERSION = "version"
     ROLLOUT = "rollout"
     PULL = "pull"
+    OPERATION = "operation"
 
 
 class BaseRow(Frozen):

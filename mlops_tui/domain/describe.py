@@ -6,6 +6,7 @@ from datetime import datetime
 from mlops_tui.ages import ago, duration, retell
 from mlops_tui.domain.base import Attention, DetailField, DetailSection, Mark
 from mlops_tui.domain.model import VersionRow
+from mlops_tui.domain.operation import OperationRow
 from mlops_tui.domain.pull import ChecklistItem, Checks, Mergeable, PullRow, Review
 from mlops_tui.domain.rollout import RolloutRow
 from mlops_tui.domain.rows import Row
@@ -33,6 +34,8 @@ def title_of(row: Row) -> str:
             return f"{row.namespace}/{row.name}"
         case PullRow():
             return f"#{row.number} {row.title}"
+        case OperationRow():
+            return row.title
 
 
 def describe(row: Row, now: datetime) -> tuple[DetailSection, ...]:
@@ -51,7 +54,34 @@ def describe(row: Row, now: datetime) -> tuple[DetailSection, ...]:
             sections = _rollout(row, now)
         case PullRow():
             sections = _pull(row, now)
+        case OperationRow():
+            sections = _operation(row, now)
     return tuple(section for section in sections if section.fields or section.text)
+
+
+def _operation(row: OperationRow, now: datetime) -> list[DetailSection]:
+    facts = {
+        "State": row.state.value,
+        "Target": row.name,
+        "Environment": row.environment,
+        "By": row.by,
+        "Reason": row.reason_given,
+        "Step": f"{row.step} ({row.done}/{row.of})" if row.step else "",
+        "Outcome": row.outcome,
+        "Next": row.next,
+        "Started": ago(row.started_at, now),
+        "Ended": ago(row.ended_at, now) if row.ended_at else "",
+        "Id": row.id,
+    }
+    fields = tuple(
+        DetailField(label=label, value=value, mark=row.mark if label == "State" else Mark.NONE)
+        for label, value in facts.items()
+        if value
+    )
+    return [
+        DetailSection(title="Operation", fields=fields),
+        DetailSection(title="Progress", text="\n".join(row.progress)),
+    ]
 
 
 def join(row: Row, answer: Iterable[DetailSection], now: datetime) -> tuple[DetailSection, ...]:

@@ -3,12 +3,16 @@
     MlopsTuiError
     ├── ConfigError            a file or option is wrong: exit 2
     ├── EngineError            the engine process or its wire failed
-    └── SourceError            a system did not give what was asked
-        ├── NotConfigured      nothing says where the system is: the pane is off
-        ├── Unavailable        no answer, or a server's error: the last data stays, with its age
-        ├── RateLimited        the system asked us to wait
-        ├── Unauthenticated    the credentials are missing, wrong or expired: exit 4
-        └── Denied             the credentials are good, the permission is missing: exit 4
+    ├── SourceError            a system did not give what was asked
+    │   ├── NotConfigured      nothing says where the system is: the pane is off
+    │   ├── Unavailable        no answer, or a server's error: the last data stays, with its age
+    │   ├── RateLimited        the system asked us to wait
+    │   ├── Unauthenticated    the credentials are missing, wrong or expired: exit 4
+    │   ├── Denied             the credentials are good, the permission is missing: exit 4
+    │   ├── Missing            what was asked for is not there
+    │   ├── Conflict           it has changed since it was read: nothing was done
+    │   └── OutcomeUnknown     a write was sent and no answer came: exit 6
+    └── Refused                the rules of this place forbid it, before anything is sent: exit 5
 
 A message says what happened, and to what; `hint` says what to do next. Neither ever holds a secret.
 """
@@ -102,3 +106,23 @@ class Denied(SourceError):
     def __init__(self, message: str, hint: str = "", *, missing: str = "") -> None:
         super().__init__(message, hint)
         self.missing = clean_line(missing)
+
+
+class Missing(SourceError):
+    """What was asked for is not there."""
+
+
+class Conflict(SourceError):
+    """It has changed since it was read, or is there already; nothing was done."""
+
+
+class OutcomeUnknown(SourceError):
+    """A write was sent and no answer came: whether it happened has to be looked up, never tried again."""
+
+    exit_code = 6
+
+
+class Refused(MlopsTuiError):
+    """The rules of this place forbid it: read-only, a freeze, a lock, no confirmation. Nothing was sent."""
+
+    exit_code = 5

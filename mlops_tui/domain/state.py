@@ -14,6 +14,8 @@ class SourceKind(StrEnum):
     GITHUB = "github"
     MLFLOW = "mlflow"
     KUBERNETES = "kubernetes"
+    OPERATIONS = "operations"
+    """Not a system: what is being done, and was, from the journal."""
 
 
 class SourceStatus(StrEnum):

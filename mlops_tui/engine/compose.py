@@ -4,13 +4,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlops_tui.config.paths import cache_dir
+from mlops_tui.config.paths import cache_dir, journal_file
 from mlops_tui.config.settings import EnvironmentSettings, Settings, nearest
 from mlops_tui.domain.clock import Clock, SystemClock
 from mlops_tui.domain.errors import ConfigError
 from mlops_tui.engine.cache import BoardCache
 from mlops_tui.engine.engine import Engine
 from mlops_tui.engine.messages import EnvironmentScope, Scope
+from mlops_tui.engine.systems import SourceSystems
+from mlops_tui.operations.base import Place
+from mlops_tui.operations.catalogue import VERBS
+from mlops_tui.operations.desk import Desk
+from mlops_tui.operations.journal import Journal
+from mlops_tui.operations.notify import SlackNotifier
 from mlops_tui.sources.base import Source
 from mlops_tui.sources.github import GitHubSource, GitHubTarget
 from mlops_tui.sources.kubernetes import KubernetesSource, KubernetesTarget
@@ -62,23 +68,47 @@ def build_engine(
     config: Path | None = None,
     clock: Clock | None = None,
     keep: bool = False,
+    operates: bool = False,
 ) -> Engine:
     """Return an engine, not yet started, for `environments` (all where empty). Raises `ConfigError`.
 
     Args:
         keep: Whether to begin with the last board, and to keep this one for the next sitting.
+        operates: Whether operations can be planned, and where it is not read-only carried out.
     """
     scope = scope_of(settings, environments, read_only=read_only, config=config)
     clock = clock or SystemClock()
     chosen = chosen_environments(settings, environments)
-    sources: list[Source] = [
-        GitHubSource(github_target(settings, chosen), clock),
-        *(KubernetesSource(target, clock) for target in kubernetes_targets(settings, chosen, config)),
-        # Last: its SDK takes longest to import, and one SDK is imported at a time.
-        *(MlflowSource(target, clock) for target in mlflow_targets(settings, chosen)),
-    ]
+    locked = read_only_environments(settings, chosen, read_only=scope.read_only)
+    github = GitHubSource(github_target(settings, chosen, locked), clock)
+    clusters = [KubernetesSource(target, clock) for target in kubernetes_targets(settings, chosen, config, locked)]
+    # Last: its SDK takes longest to import, and one SDK is imported at a time.
+    registries = [MlflowSource(target, clock) for target in mlflow_targets(settings, chosen, locked)]
+    sources: list[Source] = [github, *clusters, *registries]
     cache = BoardCache(cache_dir(), *_identity(settings, config, chosen)) if keep else None
-    return Engine(sources, scope, clock=clock, cache=cache)
+    if not operates:
+        return Engine(sources, scope, clock=clock, cache=cache)
+    systems = SourceSystems(
+        {name: source.actor for source in clusters for name in source.info.environments},
+        {name: getattr(source, 'actor', None) for source in registries for name in source.info.environments},  # type: ignore
+        getattr(github, 'actor', None),  # type: ignore
+    )
+    place = Place(clock, systems, settings, chosen, Journal(journal_file()), scope.read_only)
+    return Engine(
+        sources,
+        scope,
+        clock=clock,
+        cache=cache,
+        desk=lambda tell: Desk(place, VERBS, tell=tell, notify=SlackNotifier(chosen)),
+    )
+
+
+def read_only_environments(
+    settings: Settings, chosen: dict[str, EnvironmentSettings], *, read_only: bool
+) -> frozenset[str]:
+    """Return the environments in which nothing may be changed."""
+    everywhere = read_only or settings.read_only
+    return frozenset(name for name, environment in chosen.items() if everywhere or environment.read_only)
 
 
 def _identity(settings: Settings, config: Path | None, chosen: dict[str, EnvironmentSettings]) -> tuple[str, ...]:
@@ -93,7 +123,9 @@ def _identity(settings: Settings, config: Path | None, chosen: dict[str, Environ
     )
 
 
-def github_target(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> GitHubTarget:
+def github_target(
+    settings: Settings, chosen: dict[str, EnvironmentSettings], locked: frozenset[str] = frozenset()
+) -> GitHubTarget:
     """Return the one GitHub target: the repositories of `[github]` and of every environment, each once."""
     named = [*settings.github.repositories, *(r for e in chosen.values() for r in e.repositories)]
     return GitHubTarget(
@@ -104,10 +136,13 @@ def github_target(settings: Settings, chosen: dict[str, EnvironmentSettings]) ->
         runs=settings.github.runs,
         environments=tuple(chosen),
         working_directory=Path.cwd(),
+        read_only=locked.issuperset(chosen),
     )
 
 
-def mlflow_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -> list[MlflowTarget]:
+def mlflow_targets(
+    settings: Settings, chosen: dict[str, EnvironmentSettings], locked: frozenset[str] = frozenset()
+) -> list[MlflowTarget]:
     """Return a target for each registry that the environments name."""
     by_uri: dict[str | None, list[str]] = {}
     for name, environment in chosen.items():
@@ -122,6 +157,7 @@ def mlflow_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -
             champion=settings.mlflow.champion,
             models=settings.mlflow.models,
             environments=tuple(names),
+            read_only=locked.issuperset(names),
             stages=tuple(chosen[name].stage for name in names),
             aliases=tuple(chosen[name].alias for name in names),
         )
@@ -130,12 +166,16 @@ def mlflow_targets(settings: Settings, chosen: dict[str, EnvironmentSettings]) -
 
 
 def kubernetes_targets(
-    settings: Settings, chosen: dict[str, EnvironmentSettings], config: Path | None = None
+    settings: Settings,
+    chosen: dict[str, EnvironmentSettings],
+    config: Path | None = None,
+    locked: frozenset[str] = frozenset(),
 ) -> list[KubernetesTarget]:
     """Return a target for each context that the environments name, with the namespaces of all of them.
 
     Args:
         config: The settings' file, beside which a relative kubeconfig is.
+        locked: The environments in which nothing may be changed.
 
     Raises:
         ConfigError: Two environments claim the same namespace of the same context.
@@ -154,6 +194,8 @@ def kubernetes_targets(
             context=context,
             namespaces={name: owner for name, owner in namespaces.items() if name != OWN_NAMESPACE},
             environment=namespaces.get(OWN_NAMESPACE, next(iter(namespaces.values()))),
+            read_only=locked.issuperset(namespaces.values()),
+            read_only_namespaces=frozenset(name for name, owner in namespaces.items() if owner in locked),
         )
         for context, namespaces in by_context.items()
         if _check_mixed(context, namespaces)

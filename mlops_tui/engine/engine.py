@@ -4,21 +4,26 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Self
 
 from mlops_tui.domain.base import Detail, RowRef
 from mlops_tui.domain.clock import Clock, SystemClock
 from mlops_tui.domain.describe import describe, title_of
-from mlops_tui.domain.errors import EngineError, SourceError
-from mlops_tui.domain.state import Probe, SourceStatus
+from mlops_tui.domain.errors import EngineError, Refused, SourceError
+from mlops_tui.domain.operation import Confirmation, OperationRow, Plan, PlanRequest
+from mlops_tui.domain.state import Probe, SourceKind, SourceState, SourceStatus
 from mlops_tui.engine.board import Board
 from mlops_tui.engine.cache import BoardCache
 from mlops_tui.engine.messages import Scope, Update
 from mlops_tui.engine.poller import Poller
-from mlops_tui.sources.base import Source
+from mlops_tui.operations.desk import SOURCE, Desk, Tell
+from mlops_tui.operations.journal import JournalError
+from mlops_tui.sources.base import Delta, Source
 
 log = logging.getLogger(__name__)
+
+_OPERATIONS = SourceState(source=SOURCE, kind=SourceKind.OPERATIONS, label="journal", status=SourceStatus.LIVE)
 
 DETAIL_TIMEOUT = 20.0
 """Seconds that a detail may take before the row's own facts have to do."""
@@ -37,6 +42,7 @@ class Engine:
         clock: Clock | None = None,
         jitter: random.Random | None = None,
         cache: BoardCache | None = None,
+        desk: Callable[[Tell], Desk] | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._sources = {source.info.id: source for source in sources}
@@ -47,6 +53,7 @@ class Engine:
         self._pollers = {
             name: Poller(source, self.board, self._clock, jitter) for name, source in self._sources.items()
         }
+        self._desk = desk(self._tell) if desk is not None else None
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._saved = self.board.revision
@@ -64,6 +71,9 @@ class Engine:
             self._tasks.append(asyncio.create_task(self._keep_saving(), name="keep the board"))
         for name, poller in self._pollers.items():
             self._tasks.append(asyncio.create_task(poller.run(), name=f"poll {name}"))
+        if self._desk is not None:
+            self.board.apply(_OPERATIONS, Delta(complete=True))
+            self._tasks.append(asyncio.create_task(self._look_back(self._desk), name="look back"))
 
     def updates(self) -> AsyncGenerator[Update]:
         self._check_open()
@@ -77,6 +87,8 @@ class Engine:
         own = describe(row, self._clock.now())
         problem = ""
         fetched: tuple[object, ...] = ()
+        if row.source not in self._sources:
+            return Detail(ref=ref, title=title_of(row), sections=own)
         try:
             async with asyncio.timeout(DETAIL_TIMEOUT):
                 fetched = await self._sources[row.source].detail(ref)
@@ -106,10 +118,20 @@ class Engine:
         self._check_open()
         return tuple(await asyncio.gather(*(_probe(source) for source in self._sources.values())))
 
+    async def plan(self, request: PlanRequest) -> Plan:
+        self._check_open()
+        return await self._desk_or_refuse().plan(request)
+
+    async def execute(self, plan: str, confirmation: Confirmation) -> OperationRow:
+        self._check_open()
+        return self._desk_or_refuse().execute(plan, confirmation)
+
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        if self._desk is not None:
+            await self._desk.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -121,6 +143,23 @@ class Engine:
             with contextlib.suppress(SourceError):
                 await source.close()
             log.debug("%s: closed", name)
+
+    def _desk_or_refuse(self) -> Desk:
+        if self._desk is None:
+            raise Refused("this engine changes nothing")
+        return self._desk
+
+    def _tell(self, row: OperationRow) -> None:
+        self.board.apply(_OPERATIONS, Delta(upserts=(row,)))
+
+    @staticmethod
+    async def _look_back(desk: Desk) -> None:
+        """Show what was done before, and look up what was begun and never ended."""
+        try:
+            desk.past()
+            await desk.settle()
+        except JournalError as error:
+            log.error("%s", error.message)
 
     def _restore(self) -> None:
         if self._cache is None:

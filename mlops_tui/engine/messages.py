@@ -5,7 +5,7 @@ from mlops_tui.domain.rows import AnyRow
 from mlops_tui.domain.state import SourceState
 from mlops_tui.domain.text import Line
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the wire contract; both ends must have the same."""
 
 

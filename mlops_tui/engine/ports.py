@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from mlops_tui.domain.base import Detail, RowRef
+from mlops_tui.domain.operation import Confirmation, OperationRow, Plan, PlanRequest
 from mlops_tui.domain.state import Probe
 from mlops_tui.engine.messages import Update
 
@@ -35,6 +36,22 @@ class EnginePort(Protocol):
 
     async def probe(self) -> tuple[Probe, ...]:
         """Ask every source what is reachable, as whom, with which permissions."""
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Look at the world and return what an operation would do; changes nothing.
+
+        Raises:
+            ConfigError: The operation, its target or a parameter is not one.
+            SourceError: A system does not answer, or does not have the target; over the wire an `EngineError` with the
+                same message and exit code.
+        """
+
+    async def execute(self, plan: str, confirmation: Confirmation) -> OperationRow:
+        """Begin to carry out a plan; what becomes of it follows in the updates.
+
+        Raises:
+            Refused: The rules forbid it, or the confirmation lacks something: nothing was sent.
+        """
 
     async def close(self) -> None:
         """End the engine and everything it started. Idempotent."""

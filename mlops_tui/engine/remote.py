@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from mlops_tui.domain.base import Detail, RowRef
 from mlops_tui.domain.clock import Clock, SystemClock
 from mlops_tui.domain.errors import EngineError
+from mlops_tui.domain.operation import Confirmation, OperationRow, Plan, PlanRequest
 from mlops_tui.domain.state import Probe, SourceState, SourceStatus
 from mlops_tui.engine.child import describe_end
 from mlops_tui.engine.messages import PROTOCOL, Update
@@ -189,6 +190,17 @@ class RemoteEngine:
     async def probe(self) -> tuple[Probe, ...]:
         reply = await self._ask(Call(id=next(self._ids), call="probe"))
         return reply.probes or ()
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        reply = await self._ask(Call(id=next(self._ids), call="plan", request=request))
+        assert reply.plan is not None
+        return reply.plan
+
+    async def execute(self, plan: str, confirmation: Confirmation) -> OperationRow:
+        call = Call(id=next(self._ids), call="execute", plan=plan, confirmation=confirmation)
+        reply = await self._ask(call)
+        assert reply.operation is not None
+        return reply.operation
 
     async def close(self) -> None:
         if self._closed:

@@ -12,7 +12,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mlops_tui.domain.base import Detail, Frozen, RowRef
-from mlops_tui.domain.errors import ConfigError, EngineError, MlopsTuiError
+from mlops_tui.domain.errors import (
+    ConfigError,
+    Denied,
+    EngineError,
+    Missing,
+    MlopsTuiError,
+    OutcomeUnknown,
+    Refused,
+    Unauthenticated,
+    Unavailable,
+)
+from mlops_tui.domain.operation import Confirmation, OperationRow, Plan, PlanRequest
 from mlops_tui.domain.state import Probe
 from mlops_tui.engine.messages import PROTOCOL, Update
 from mlops_tui.engine.ports import EnginePort
@@ -36,17 +47,22 @@ class Failure(Frozen):
 
     message: str
     hint: str = ""
-    exit_code: int = 1
+    kind: str = "EngineError"
 
     @classmethod
     def of(cls, error: MlopsTuiError) -> "Failure":
         """Return the failure that tells of `error`."""
-        return cls(message=error.message, hint=error.hint, exit_code=error.exit_code)
+        return cls(message=error.message, hint=error.hint, kind=type(error).__name__)
 
     def exception(self) -> MlopsTuiError:
-        """Return the error again: `ConfigError` for exit code 2, else `EngineError`."""
-        kind = ConfigError if self.exit_code == ConfigError.exit_code else EngineError
-        return kind(self.message, self.hint)
+        """Return the error again, as far as a viewer tells kinds apart; any other is an `EngineError`."""
+        return _KINDS.get(self.kind, EngineError)(self.message, self.hint)
+
+
+_TOLD_APART: tuple[type[MlopsTuiError], ...] = (
+    ConfigError, Refused, Denied, Unauthenticated, Unavailable, Missing, OutcomeUnknown,
+)  # fmt: skip
+_KINDS = {kind.__name__: kind for kind in _TOLD_APART}
 
 
 class Fatal(Frozen):
@@ -59,11 +75,14 @@ class Call(Frozen):
     """A request of the viewer; `id` is the viewer's own and comes back with the reply."""
 
     id: int
-    call: Literal["stream", "more", "end", "detail", "refresh", "attend", "probe", "pulse"]
+    call: Literal["stream", "more", "end", "detail", "refresh", "attend", "probe", "plan", "execute", "pulse"]
     """`more` and `end` take the id of a stream: room for one update more, and no more of them."""
     ref: RowRef | None = None
     source: str | None = None
     attended: bool = True
+    request: PlanRequest | None = None
+    plan: str = ""
+    confirmation: Confirmation | None = None
 
 
 class Reply(Frozen):
@@ -73,6 +92,8 @@ class Reply(Frozen):
     error: Failure | None = None
     detail: Detail | None = None
     probes: tuple[Probe, ...] | None = None
+    plan: Plan | None = None
+    operation: OperationRow | None = None
 
 
 class Streamed(Frozen):
@@ -178,7 +199,7 @@ class _Viewer:
                 self._streams[call.id][1].release()
             case "end" if call.id in self._streams:
                 self._streams.pop(call.id)[0].cancel()
-            case "detail" | "refresh" | "attend" | "probe" | "pulse":
+            case "detail" | "refresh" | "attend" | "probe" | "plan" | "execute" | "pulse":
                 task = asyncio.create_task(self._answer(call))
                 self._answers.add(task)
                 task.add_done_callback(self._answers.discard)
@@ -222,6 +243,12 @@ class _Viewer:
                 await self._engine.refresh(call.source)
             case "attend":
                 await self._attendance.set(self, call.attended)
+            case "plan":
+                if call.request is None:
+                    raise EngineError("plan needs a request")
+                return {"plan": await self._engine.plan(call.request)}
+            case "execute":
+                return {"operation": await self._engine.execute(call.plan, call.confirmation or Confirmation())}
             case "probe":
                 return {"probes": await self._engine.probe()}
         return {}

@@ -35,6 +35,8 @@ class GitHubTarget:
         token_env: The environment variable that holds the token; the usual places where `None`.
         runs: How many of the newest workflow runs to show of each repository.
         environments: The environments whose rows these are.
+        read_only: Whether nothing may be changed.
+        read_only_repositories: Those in which nothing may be changed, where others may.
     """
 
     source_id: str
@@ -44,6 +46,8 @@ class GitHubTarget:
     runs: int
     environments: tuple[str, ...]
     working_directory: Path
+    read_only: bool = False
+    read_only_repositories: tuple[str, ...] = ()
 
     @property
     def api(self) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from mlops_tui.domain.clock import Clock
 from mlops_tui.domain.errors import Unauthenticated
 from mlops_tui.sources.kubernetes.exec_plugin import Credential
 from mlops_tui.sources.kubernetes.kubeconfig import Access
-from mlops_tui.sources.kubernetes.transport import ANSWER_SECONDS, Transport, decode
+from mlops_tui.sources.kubernetes.transport import ANSWER_SECONDS, Rule, Transport, decode
 
 if TYPE_CHECKING:
     import aiohttp
@@ -29,10 +29,12 @@ class Connection:
     Args:
         read_access: Finds out where and as whom; blocks, and is called in a thread.
         clock: Tells when credentials have expired.
+        rule: What may not be sent; see `Transport`.
     """
 
-    def __init__(self, read_access: Callable[[], Access], clock: Clock) -> None:
+    def __init__(self, read_access: Callable[[], Access], clock: Clock, rule: Rule | None = None) -> None:
         self._read_access = read_access
+        self._rule = rule
         self._clock = clock
         self._lock = asyncio.Lock()
         self._transport: Transport | None = None
@@ -53,7 +55,7 @@ class Connection:
                 access = await asyncio.to_thread(self._read_access)
                 credential = await access.plugin.run() if access.plugin else None
                 self._renew_at = self._renewal(credential)
-                self._transport = await asyncio.to_thread(Transport, access, credential)
+                self._transport = await asyncio.to_thread(Transport, access, credential, self._rule)
             return self._transport
 
     def _renewal(self, credential: Credential | None) -> datetime | None:
@@ -70,20 +72,21 @@ class Connection:
         path: str,
         query: Query,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
+        content_type: str = "application/json",
         permission: str = "",
         total: float = ANSWER_SECONDS,
     ) -> AsyncIterator["aiohttp.ClientResponse"]:
         """Send a request as `Transport.open` does, once more with new credentials where the first are refused."""
         transport = await self._signed_in()
+        given: Any = {"body": body, "content_type": content_type, "permission": permission, "total": total}
         async with contextlib.AsyncExitStack() as stack:
             try:
-                request = transport.open(method, path, query, body=body, permission=permission, total=total)
-                response = await stack.enter_async_context(request)
+                response = await stack.enter_async_context(transport.open(method, path, query, **given))
             except Unauthenticated:
+                # Whoever is not known has not been heard: a write may be sent again too.
                 transport = await self._signed_in(refused=transport)
-                request = transport.open(method, path, query, body=body, permission=permission, total=total)
-                response = await stack.enter_async_context(request)
+                response = await stack.enter_async_context(transport.open(method, path, query, **given))
             yield response
 
     async def get(self, path: str, query: Query | None = None, *, permission: str = "") -> dict[str, Any]:

@@ -95,12 +95,13 @@ async def _permission_facts(connection: Connection, environments: Mapping[str, s
 
 
 async def _permissions(connection: Connection, namespace: str) -> tuple[Permission, ...]:
-    return tuple([await _permission(connection, namespace, *asked) for asked in ASKED])
+    return tuple([await permission(connection, namespace, *asked) for asked in ASKED])
 
 
-async def _permission(
+async def permission(
     connection: Connection, namespace: str, verb: str, group: str, resource: str, subresource: str
 ) -> Permission:
+    """Return whether we may do this in a namespace, as the server says. Raises `Unavailable`, `Unauthenticated`."""
     attributes = {"verb": verb, "resource": resource}
     # An empty namespace stands for all of them.
     optional = {"group": group, "subresource": subresource, "namespace": namespace.replace(ALL_NAMESPACES, "")}

@@ -13,6 +13,7 @@ from mlops_tui.domain.errors import Denied, SourceError
 from mlops_tui.domain.rollout import RolloutRow
 from mlops_tui.domain.state import Probe, Problem, SourceKind
 from mlops_tui.sources.base import Cadence, Delta, SourceInfo
+from mlops_tui.sources.kubernetes.acting import ClusterActor, rule_of
 from mlops_tui.sources.kubernetes.connection import Connection
 from mlops_tui.sources.kubernetes.detail import rollout_detail
 from mlops_tui.sources.kubernetes.kubeconfig import Access, read_access
@@ -38,7 +39,9 @@ class KubernetesSource:
         label = target.context or "current context"
         self.info = SourceInfo(target.source_id, SourceKind.KUBERNETES, label, environments)
         self.cadence = Cadence(active=5.0, idle=30.0)
-        self._connection = Connection(partial(read_access, target), clock)
+        self._connection = Connection(partial(read_access, target), clock, rule_of(target))
+        self.actor = ClusterActor(self._connection, clock)
+        """What operations do to the cluster, over the same connection."""
         self._access: Access | None = None
         self._ledger = Ledger()
         self._watches: list[NamespaceWatch] = []

@@ -18,6 +18,8 @@ class KubernetesTarget:
         namespaces: The environment of each namespace; `*` stands for all others. Where empty, the context's own
             namespace belongs to `environment`.
         environment: The environment where `namespaces` names none; the context's name where empty.
+        read_only: Whether nothing at all may be changed.
+        read_only_namespaces: Where else nothing may be changed; `*` stands for those that are not named.
     """
 
     source_id: str
@@ -25,3 +27,5 @@ class KubernetesTarget:
     context: str | None = None
     namespaces: Mapping[str, str] = field(default_factory=dict)
     environment: str = ""
+    read_only: bool = False
+    read_only_namespaces: frozenset[str] = frozenset()

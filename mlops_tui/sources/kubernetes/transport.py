@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlops_tui.domain.errors import Denied, Unauthenticated, Unavailable
@@ -22,6 +22,9 @@ LONGEST_PAUSE = 3_600.0
 KEEP_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Seconds and probes until a watch over a dead path breaks: an idle one carries no data that would show it."""
 
+Rule = Callable[[str, str], None]
+"""Given method and path of a request; raises `Refused`."""
+
 
 class Gone(Exception):
     """HTTP 410: the resource version or page token is too old."""
@@ -31,8 +34,20 @@ class Missing(Exception):
     """HTTP 404: there is no such object or kind."""
 
 
+class Stale(Exception):
+    """HTTP 409: the object has changed since it was read, or is there already."""
+
+
+class Invalid(Unavailable):
+    """HTTP 400, 415 or 422: the server understood, and will not do it."""
+
+
 class Broken(Unavailable):
     """There is no connection, or it ended in the middle of an answer."""
+
+
+class NotReached(Broken):
+    """There was no connection to send anything over."""
 
 
 class Transport:
@@ -41,10 +56,12 @@ class Transport:
     Args:
         access: Where and as whom.
         credential: What the exec plugin answered, if there is one.
+        rule: Asked before anything is sent; raises `Refused` for what may not be.
     """
 
-    def __init__(self, access: Access, credential: Credential | None) -> None:
+    def __init__(self, access: Access, credential: Credential | None, rule: Rule | None = None) -> None:
         self.access = access
+        self._rule = rule
         self._requests = 0
         self._retired = False
         self._client = _client(access.configuration, credential)
@@ -56,7 +73,8 @@ class Transport:
         path: str,
         query: Mapping[str, str | int],
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
+        content_type: str = "application/json",
         permission: str = "",
         total: float = ANSWER_SECONDS,
     ) -> AsyncIterator["aiohttp.ClientResponse"]:
@@ -69,16 +87,21 @@ class Transport:
         Raises:
             Gone: HTTP 410.
             Missing: HTTP 404.
+            Stale: HTTP 409.
+            Refused: The rule forbids it: nothing was sent.
             Denied: HTTP 403.
             Unauthenticated: HTTP 401.
-            Unavailable: Anything else that is no success; `Broken` if there is no answer.
+            Unavailable: Anything else that is no success; `Invalid` where the request is the reason, `Broken` if there
+                is no answer, `NotReached` if nothing was sent.
         """
+        if self._rule is not None:
+            self._rule(method, path)
         response = None
         self._requests += 1
         try:
             with naming_failures(self.access.server):
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    response = await self._send(method, path, query, body, total)
+                    response = await self._send(method, path, query, body, content_type, total)
                     if response.status >= 400:
                         raise _failure(response, await response.read(), permission)
                 yield response
@@ -89,11 +112,17 @@ class Transport:
             await self._close_when_idle()
 
     async def _send(
-        self, method: str, path: str, query: Mapping[str, str | int], body: Mapping[str, Any] | None, total: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int],
+        body: Mapping[str, Any] | Sequence[Any] | None,
+        content_type: str,
+        total: float,
     ) -> "aiohttp.ClientResponse":
         import aiohttp
 
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        headers = {"Accept": "application/json", "Content-Type": content_type}
         parameters = await self._client.param_serialize(
             method, path, query_params=[*query.items()], header_params=headers, body=body, auth_settings=["BearerToken"]
         )
@@ -153,11 +182,11 @@ def naming_failures(server: str) -> Iterator[None]:
         raise Broken(f"{server} did not answer in time") from None
     except aiohttp.ClientConnectorCertificateError:
         hint = "check certificate-authority in the kubeconfig"
-        raise Broken(f"{server}: its certificate is not trusted", hint) from None
+        raise NotReached(f"{server}: its certificate is not trusted", hint) from None
     except aiohttp.ClientConnectorSSLError:
-        raise Broken(f"{server}: TLS failed", "check server and certificate-authority in the kubeconfig") from None
+        raise NotReached(f"{server}: TLS failed", "check server and certificate-authority in the kubeconfig") from None
     except aiohttp.ClientConnectorError as error:
-        raise Broken(f"{server} cannot be reached: {_os_reason(error.os_error)}") from None
+        raise NotReached(f"{server} cannot be reached: {_os_reason(error.os_error)}") from None
     except (aiohttp.ClientError, OSError) as error:
         raise Broken(f"{server} broke the connection ({type(error).__name__})") from None
 
@@ -184,12 +213,16 @@ def failure_of(code: int, message: str, server: str, permission: str, retry_afte
         return Gone(message)
     if code == 404:
         return Missing(message)
+    if code == 409:
+        return Stale(message)
     if code == 401:
         return Unauthenticated(f"{server} does not accept the credentials", "sign in again, then refresh")
     if code == 403:
         lacking = f"may not {permission}" if permission else message or "not permitted"
         return Denied(lacking, "ask for a Role that allows it", missing=permission)
     said = f": {message}" if message else ""
+    if code in (400, 415, 422):
+        return Invalid(f"{server} refused it{said}")
     return Unavailable(f"{server} answered HTTP {code}{said}", retry_after=_pause(retry_after.strip()))
 
 

@@ -33,6 +33,7 @@ class MlflowTarget:
         environments: The environments that this registry serves.
         stages: The stage that is meant to serve in each of `environments`; `None` where it has none.
         aliases: The alias that is meant to serve in each of `environments`; `None` where it has none.
+        read_only: Whether nothing may be changed.
     """
 
     source_id: str
@@ -44,6 +45,7 @@ class MlflowTarget:
     environments: tuple[str, ...] = ()
     stages: tuple[str | None, ...] = ()
     aliases: tuple[str | None, ...] = ()
+    read_only: bool = False
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -126,21 +128,21 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
     return clean_line(re.sub(r"//\S*@", "//", text))
 
 
-def check(address: Address) -> Address:
-    """Return the address to open: databases in files read-only, and only if they are there.
+def check(address: Address, *, writes: bool = False) -> Address:
+    """Return the address to open: databases in files only if they are there, and for reading where not `writes`.
 
     Raises:
         NotConfigured: The kind of address needs a package that is missing, or is not supported.
         Unavailable: The file is missing, or is no MLflow database.
     """
-    return Address(_check(address.tracking), _check(address.registry))
+    return Address(_check(address.tracking, writes=False), _check(address.registry, writes=writes))
 
 
 def _scheme(uri: str) -> str:
     return uri.partition(":")[0].partition("+")[0].lower()
 
 
-def _check(uri: str) -> str:
+def _check(uri: str, *, writes: bool) -> str:
     scheme = _scheme(uri)
     if scheme == "file" or ":" not in uri:
         raise NotConfigured(
@@ -148,17 +150,18 @@ def _check(uri: str) -> str:
         )
     if scheme in DATABASES and (missing := _missing("sqlalchemy", "alembic")):
         raise NotConfigured(f"{shown(uri)} needs the full mlflow: {missing} is not installed", INSTALL_HINT)
-    return _read_only(uri) if scheme == "sqlite" else uri
+    return _opened(uri, "rw" if writes else "ro") if scheme == "sqlite" else uri
 
 
 def _missing(*packages: str) -> str:
     return next((package for package in packages if find_spec(package) is None), "")
 
 
-def _read_only(uri: str) -> str:
-    """Return the URI that opens the file of `uri` for reading only.
+def _opened(uri: str, mode: str) -> str:
+    """Return the URI that opens the file of `uri` in a mode of SQLite's that makes no file: `ro` or `rw`.
 
-    The SDK would create a missing file, and migrate one of another version.
+    The SDK would create a missing file. It would also migrate one of another version, which it cannot where it may
+    only read: what is to be written has to be opened for reading first.
     """
     from sqlalchemy import make_url
 
@@ -175,7 +178,7 @@ def _read_only(uri: str) -> str:
         raise Unavailable(f"{file}: is not an MLflow database", "check the tracking URI")
     for part in (name, quote(name)):
         # The driver's name keeps the SDK from making folders for a path that it does not understand.
-        opened = f"sqlite+pysqlite:///{part}?mode=ro&uri=true"
+        opened = f"sqlite+pysqlite:///{part}?mode={mode}&uri=true"
         # SQLAlchemy 2.1 takes a level of quoting away, 2.0 does not; a wrong guess would open another file.
         if make_url(opened).database == name:
             return opened

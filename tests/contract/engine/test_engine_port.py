@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from mlops_tui.domain.base import RowKind, RowRef
-from mlops_tui.domain.errors import ConfigError, EngineError
+from mlops_tui.domain.errors import ConfigError, EngineError, Refused
+from mlops_tui.domain.operation import Confirmation, OperationRow, OperationState, PlanRequest
 from mlops_tui.domain.rows import Row
 from mlops_tui.domain.state import SourceState, SourceStatus
 from mlops_tui.engine.engine import Engine
-from mlops_tui.engine.messages import Scope, Update
+from mlops_tui.engine.messages import PROTOCOL, Scope, Update
 from mlops_tui.engine.ports import EnginePort
 from mlops_tui.engine.process import run_socket, serve_socket
 from mlops_tui.engine.remote import RemoteEngine, child_connector, socket_connector
+from mlops_tui.operations.desk import Desk, Tell
+from tests.support.painting import paint_desk
 from tests.support.scripted import SCOPE, ScriptedSource
 
 ROOT = Path(__file__).parents[3]
@@ -56,10 +59,10 @@ class Viewer:
         await self._updates.aclose()
 
 
-def start_engine_process(size: str) -> Callable[[], subprocess.Popen[bytes]]:
+def start_engine_process(size: str, journal: Path = Path("unused")) -> Callable[[], subprocess.Popen[bytes]]:
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.support.engine_child", size],
+            [sys.executable, "-m", "tests.support.engine_child", size, str(journal)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -91,17 +94,23 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     engines: list[EnginePort] = []
     servers: list[asyncio.Task[None]] = []
 
+    journal = tmp_path / "journal.jsonl"
+
+    def desk(tell: Tell) -> Desk:
+        return paint_desk(journal, tell)
+
     async def build(size: int = 3) -> EnginePort:
         if request.param == "in process":
-            engine = Engine([ScriptedSource(size=size)], SCOPE)
+            engine = Engine([ScriptedSource(size=size)], SCOPE, desk=desk)
             engine.start()
             engines.append(engine)
             return engine
         if request.param == "child process":
-            remote = RemoteEngine(child_connector(start_engine_process(str(size))))
+            remote = RemoteEngine(child_connector(start_engine_process(str(size), journal)))
         else:
             path = tmp_path / "engine.sock"
-            servers.append(asyncio.create_task(serve_socket(Engine([ScriptedSource(size=size)], SCOPE), path)))
+            shared = Engine([ScriptedSource(size=size)], SCOPE, desk=desk)
+            servers.append(asyncio.create_task(serve_socket(shared, path)))
             async with asyncio.timeout(PATIENCE):
                 while not path.exists():
                     await asyncio.sleep(0.01)
@@ -273,7 +282,7 @@ async def test_the_engine_s_process_ends_when_its_viewer_is_gone() -> None:
     child = start_engine_process("3")()
     assert child.stdin is not None
     assert child.stdout is not None
-    assert child.stdout.readline() == b'{"hello":1}\n'
+    assert child.stdout.readline() == f'{{"hello":{PROTOCOL}}}\n'.encode()
     child.stdin.close()
     assert await asyncio.to_thread(child.wait, PATIENCE) == 0
     child.stdout.close()
@@ -285,3 +294,52 @@ def test_a_second_engine_does_not_take_the_socket_of_another_file(tmp_path: Path
     with pytest.raises(ConfigError, match="not a socket"):
         run_socket(lambda: Engine([], SCOPE), path)
     assert path.read_text() == "mine"
+
+
+RED = PlanRequest(verb="paint", target="shed", environment="home", parameters={"colour": "red"})
+
+
+async def test_an_operation_is_planned_confirmed_and_followed(make: Make) -> None:
+    engine = await make()
+    viewer = Viewer(engine)
+    plan = await engine.plan(RED)
+    assert (plan.title, plan.undo and plan.undo.parameters) == ("Paint shed red", {"colour": "green"})
+    begun = await engine.execute(plan.id, Confirmation())
+    assert begun.title == plan.title
+
+    def ended(viewer: Viewer) -> bool:
+        row = viewer.rows.get(begun.key)
+        return isinstance(row, OperationRow) and row.state.ended
+
+    await viewer.until(ended)
+    row = viewer.rows[begun.key]
+    assert isinstance(row, OperationRow)
+    assert (row.state, row.outcome) == (OperationState.DONE, "the shed is red")
+    assert (await engine.plan(RED)).idle == "it is red"
+    detail = await engine.detail(RowRef(kind=RowKind.OPERATION, key=begun.key))
+    assert detail.title == "Paint shed red"
+    await viewer.end()
+
+
+async def test_what_cannot_be_planned_or_carried_out_says_so_with_its_exit_code(make: Make) -> None:
+    engine = await make()
+    with pytest.raises(ConfigError, match="there is no operation sing"):
+        await engine.plan(RED.model_copy(update={"verb": "sing"}))
+    with pytest.raises(Refused, match="carried out already") as caught:
+        await engine.execute("no such plan", Confirmation())
+    assert (caught.value.exit_code, caught.value.hint) == (5, "plan it again")
+
+
+async def test_operations_of_an_earlier_sitting_are_on_the_board(make: Make, tmp_path: Path) -> None:
+    earlier = Engine([ScriptedSource()], SCOPE, desk=lambda tell: paint_desk(tmp_path / "journal.jsonl", tell))
+    earlier.start()
+    viewer = Viewer(earlier)
+    await earlier.execute((await earlier.plan(RED)).id, Confirmation())
+    await viewer.until(
+        lambda viewer: any(row.kind is RowKind.OPERATION and row.state.ended for row in viewer.rows.values())
+    )
+    await viewer.end()
+    await earlier.close()
+    viewer = Viewer(await make())
+    await viewer.until(lambda viewer: any(row.kind is RowKind.OPERATION for row in viewer.rows.values()))
+    await viewer.end()

@@ -1,0 +1,96 @@
+"""`mlops-tui audit`: the journal of operations."""
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+
+import click
+
+from mlops_tui.cli.options import reports_errors, say
+from mlops_tui.config.paths import journal_file
+from mlops_tui.operations.journal import Journal, Record
+
+
+@click.command()
+@click.option(
+    "--journal", metavar="FILE", envvar="MLOPS_TUI_JOURNAL", help="The journal, where it is not the usual one."
+)
+@click.option("--verify", is_flag=True, help="Check the chain of hashes; a break makes exit 1.")
+@click.option("--verb", metavar="NAME", help="Only this operation: promote, scale …")
+@click.option("--target", metavar="TEXT", help="Only targets that contain this.")
+@click.option("--env", "environment", metavar="NAME", help="Only this environment.")
+@click.option("--by", metavar="TEXT", help="Only operators whose name contains this.")
+@click.option("--state", metavar="STATE", help="Only this end: done, failed, refused, unknown; open for intents.")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), metavar="DATE", help="From then on, UTC."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@reports_errors
+def audit(
+    journal: str | None,
+    verify: bool,
+    verb: str | None,
+    target: str | None,
+    environment: str | None,
+    by: str | None,
+    state: str | None,
+    since: datetime | None,
+    limit: int | None,
+    format_: str,
+) -> None:
+    """List what was done to which release, by whom, when, why, and how it ended; refusals and failures too.
+
+    With --format json each record of the journal is one line.
+    """
+    from pathlib import Path
+
+    kept = Journal(Path(journal) if journal else journal_file())
+    if verify:
+        sys.exit(_verify(kept))
+    found = list(_latest(kept.records()))
+    if verb:
+        found = [record for record in found if record.request.verb == verb]
+    if target:
+        found = [record for record in found if target in record.request.target]
+    if environment:
+        found = [record for record in found if record.environment == environment]
+    if by:
+        found = [record for record in found if by in record.by]
+    if state:
+        found = [record for record in found if _state(record) == state]
+    if since:
+        found = [record for record in found if record.at.replace(tzinfo=None) >= since]
+    found = found[-limit:] if limit else found
+    if not found:
+        say(f"nothing in {kept.path}" if not kept.path.exists() else "nothing that fits")
+    for record in found:
+        click.echo(record.model_dump_json() if format_ == "json" else _line(record))
+
+
+def _verify(journal: Journal) -> int:
+    broken = journal.verify()
+    if broken is None:
+        count = sum(1 for _ in journal.records())
+        click.echo(f"{journal.path}: {count} records, the chain is whole")
+        return 0
+    say(f"{journal.path}: line {broken.line} {broken.problem}")
+    return 1
+
+
+def _latest(records: Iterable[Record]) -> Iterable[Record]:
+    """Return one record an operation, the one that says most, in the order in which they were begun."""
+    latest: dict[str, Record] = {}
+    for record in records:
+        latest[record.operation] = record
+    return latest.values()
+
+
+def _state(record: Record) -> str:
+    return record.state.value if record.state else "open"
+
+
+def _line(record: Record) -> str:
+    reason = f" because: {record.reason}" if record.reason else ""
+    outcome = f": {record.outcome}" if record.outcome and record.outcome != record.title else ""
+    return f"{record.at:%Y-%m-%d %H:%M:%SZ}  {_state(record):<8}  {record.by}  {record.title}{outcome}{reason}"
