@@ -1,4 +1,4 @@
-"""The MLflow SDK, as the few reads that are needed. Everything here blocks and belongs into a worker thread."""
+"""The MLflow SDK, as the few calls that are needed. Everything here blocks and belongs into a worker thread."""
 
 import logging
 import math
@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from mlops_tui.domain.errors import NotConfigured, SourceError
+from mlops_tui.domain.errors import MlopsTuiError, NotConfigured, Refused
 from mlops_tui.domain.text import clean_line
 from mlops_tui.sources.imports import import_sdk
 from mlops_tui.sources.mlflow.address import INSTALL_HINT, Address, check, label_of, user_of
 from mlops_tui.sources.mlflow.facts import ModelFacts, Page, RunDetail, RunFacts, VersionFacts
-from mlops_tui.sources.mlflow.failures import is_broken_connection, to_source_error
+from mlops_tui.sources.mlflow.failures import chain_of, is_broken_connection, to_source_error, to_write_error
+from mlops_tui.sources.mlflow.passage import Passage, install
 
 T = TypeVar("T")
 
@@ -45,27 +46,58 @@ def load_sdk() -> Any:
         from mlflow.tracking import MlflowClient
     except ImportError as error:
         raise NotConfigured(f"the package mlflow cannot be imported: {error}", INSTALL_HINT) from None
+    install()
     return MlflowClient
 
 
 class Registry:
     """One MLflow registry and the runs behind its versions.
 
-    Every method raises `Unavailable`, `Unauthenticated` or `Denied`.
+    Every method raises `Unavailable`, `Unauthenticated`, `Denied` or `Missing`.
     """
 
-    def __init__(self, address: Address) -> None:
-        """Connect, as far as that is needed. Raises `NotConfigured` too."""
-        client = load_sdk()
+    def __init__(self, address: Address, *, read_only: bool = False) -> None:
+        """Connect, as far as that is needed. Raises `NotConfigured` too.
+
+        Args:
+            read_only: Whether nothing may be changed, whatever is called.
+        """
+        load_sdk()
         self.address = address
-        opened = check(address)
-        self._client: Any = self._ask(
-            lambda: client(tracking_uri=opened.tracking, registry_uri=opened.registry), address.registry
-        )
+        self._read_only = read_only
+        self._client: Any = self._connect(check(address))
+        self._writing: Any = None
 
     def check(self) -> None:
         """Raise `Unavailable` if the registry is a file that is gone, which an open database does not notice."""
         check(self.address)
+
+    def ask(self, call: Callable[[Any], T], *, of_runs: bool = False) -> T:
+        """Return what `call` reads with the SDK's client; a connection that broke is made again, once."""
+        return self._ask(lambda: call(self._client), self.address.tracking if of_runs else self.address.registry)
+
+    def tell(self, call: Callable[[Any], object]) -> None:
+        """Let `call` change something with the SDK's client, once.
+
+        Raises:
+            Refused: Nothing may be changed here; nothing was sent.
+            OutcomeUnknown: It was sent, and nobody can say what became of it.
+        """
+        if self._read_only:
+            raise Refused(f"{self.address.label} is read-only: nothing was sent")
+        client = self._writer()
+        passage = self._passage()
+        try:
+            with passage:
+                call(client)
+        except Exception as error:  # noqa: BLE001  as in `_ask`
+            raise _own(error) or to_write_error(
+                error,
+                self.address.label,
+                _foreign_status(error, passage),
+                answered=passage.status if passage.sent else None,
+                sent=passage.sent or not self.address.ui,
+            ) from None
 
     def models(self, token: str = "", size: int = MODELS_PAGE, *, newest_first: bool = False) -> Page[ModelFacts]:
         """Return a page of registered models, by name or by their last change."""
@@ -144,7 +176,7 @@ class Registry:
             from mlflow.version import VERSION
 
             return str(VERSION)
-        answer = self._get(self.address.registry, "/version")
+        answer = self.get(self.address.registry, "/version")
         text = str(answer.text).strip() if answer is not None and answer.status_code == 200 else ""
         # A page that answers anything at all is no version.
         return clean_line(text) if text[:1].isdigit() and len(text) < 40 else ""
@@ -164,36 +196,58 @@ class Registry:
             return clean_line(os.environ["MLFLOW_TRACKING_AUTH"])
         return user_of(self.address.registry) or "anonymous"
 
-    def _ask(self, call: Callable[[], T], uri: str) -> T:
-        try:
-            try:
-                return call()
-            except Exception as error:
-                if not is_broken_connection(error):
-                    raise
-            return call()  # a kept connection that the server has closed meanwhile says nothing of the server
-        except SourceError:
-            raise
-        except Exception as error:  # noqa: BLE001  the SDK lets through whatever its transports and drivers raise
-            # Not chained: the SDK's messages hold the whole URL, with a password if it has one.
-            raise to_source_error(error, label_of(uri), self._status_behind(error, uri)) from None
-
-    def _status_behind(self, error: Exception, uri: str) -> int | None:
-        """Return the HTTP status of an answer in a foreign JSON, which the SDK does not tell: ask once more."""
-        answer = getattr(error, "json", None)
-        if not isinstance(answer, dict) or answer.get("error_code") or not uri.startswith("http"):
-            return None
-        response = self._get(uri, "/api/2.0/mlflow/registered-models/search?max_results=1")
-        return int(response.status_code) if response is not None and response.status_code != 200 else None
-
-    def _get(self, uri: str, path: str) -> Any:
+    def get(self, uri: str, path: str) -> Any:
+        """Return the answer to a GET of a path with its query, whatever its status; `None` where there is none."""
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
         try:
-            return http_request(get_default_host_creds(uri), path, "GET", max_retries=0, raise_on_status=False)
+            with self._passage():
+                return http_request(get_default_host_creds(uri), path, "GET", max_retries=0, raise_on_status=False)
         except Exception:  # noqa: BLE001  only more about something that is known already
             return None
+
+    def _connect(self, opened: Address) -> Any:
+        client = load_sdk()
+        return self._ask(
+            lambda: client(tracking_uri=opened.tracking, registry_uri=opened.registry), self.address.registry
+        )
+
+    def _writer(self) -> Any:
+        """Return the client that may write: over HTTP the same, for a database in a file another one."""
+        if self._writing is None:
+            reading, writing = check(self.address), check(self.address, writes=True)
+            self._writing = self._client if reading == writing else self._connect(writing)
+        return self._writing
+
+    def _passage(self) -> Passage:
+        return Passage(self.address.tracking, self.address.registry, read_only=self._read_only)
+
+    def _ask(self, call: Callable[[], T], uri: str) -> T:
+        passage = self._passage()
+        try:
+            with passage:
+                try:
+                    return call()
+                except Exception as error:
+                    if not is_broken_connection(error):
+                        raise
+                return call()  # a kept connection that the server has closed meanwhile says nothing of the server
+        except Exception as error:  # noqa: BLE001  the SDK lets through whatever its transports and drivers raise
+            # Not chained: the SDK's messages hold the whole URL, with a password if it has one.
+            raise _own(error) or to_source_error(error, label_of(uri), _foreign_status(error, passage)) from None
+
+
+def _own(error: Exception) -> MlopsTuiError | None:
+    """Return the error of ours that the SDK wrapped in one of its own."""
+    return next((part for part in chain_of(error) if isinstance(part, MlopsTuiError)), None)
+
+
+def _foreign_status(error: Exception, passage: Passage) -> int | None:
+    """Return the HTTP status of an answer in a foreign JSON, which the SDK does not tell."""
+    answer = getattr(error, "json", None)
+    foreign = isinstance(answer, dict) and not answer.get("error_code")
+    return passage.status if foreign and passage.status != 200 else None
 
 
 def quoted(values: Iterable[str]) -> str:

@@ -12,11 +12,12 @@ from typing import TypeVar
 
 from mlops_tui.domain.base import DetailField, DetailSection, RowKind, RowRef
 from mlops_tui.domain.clock import Clock
-from mlops_tui.domain.errors import Denied, NotConfigured, SourceError, Unauthenticated, Unavailable
+from mlops_tui.domain.errors import Denied, Missing, NotConfigured, SourceError, Unauthenticated, Unavailable
 from mlops_tui.domain.model import VersionRow, champion_of, choose_metric
 from mlops_tui.domain.state import Permission, Probe, Problem, SourceKind, SourceStatus
 from mlops_tui.sources.base import Cadence, Delta, SourceInfo
 from mlops_tui.sources.mlflow import sdk
+from mlops_tui.sources.mlflow.acting import RegistryActor
 from mlops_tui.sources.mlflow.address import MlflowTarget, label_of, resolve, shown
 from mlops_tui.sources.mlflow.detail import metrics_section, pairs_section, run_section, version_section
 from mlops_tui.sources.mlflow.facts import ModelFacts
@@ -49,6 +50,8 @@ class MlflowSource:
         self._registry: sdk.Registry | None = None
         self._mirror = Mirror()
         self._rows: dict[str, Rows] = {}
+        self.actor = RegistryActor(self._open)
+        """What operations change the registry with."""
 
     async def cycle(self, publish: Callable[[Delta], None]) -> None:
         """Read what changed. See `Source.cycle`."""
@@ -128,12 +131,14 @@ class MlflowSource:
     async def close(self) -> None:
         """Give back the threads; a call that is under way ends by its own timeout."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self.actor.close()
 
     async def _open(self) -> sdk.Registry:
         registry = self._registry
         if registry is None:
             address = resolve(self._target, os.environ)
-            registry = self._registry = await asyncio.to_thread(sdk.Registry, address)
+            registry = await asyncio.to_thread(sdk.Registry, address, read_only=self._target.read_only)
+            self._registry = registry
         else:
             await asyncio.to_thread(registry.check)
         return registry
@@ -226,7 +231,7 @@ class MlflowSource:
     ) -> list[DetailSection]:
         try:
             run = await self._soon(registry, self._call(lambda: registry.run(run_id)))
-        except Unavailable as error:
+        except (Unavailable, Missing) as error:
             # A run can be deleted, or be on another server: that is a fact about the version, not a failure to read.
             fields = (DetailField(label="Run", value=run_id), DetailField(label="Not read", value=error.message))
             return [DetailSection(title="Run", fields=fields)]
