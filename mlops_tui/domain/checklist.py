@@ -7,6 +7,8 @@ block structure, line by line, in time that grows with the text alone.
 
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Final
 
 from mlops_tui.domain.pull import ChecklistItem
 
@@ -41,6 +43,18 @@ _HTML_BLOCKS = tuple(
 )
 """How each kind of HTML block begins and ends; the last kind cannot interrupt a paragraph."""
 _TITLE = "pr checklist"
+TRUSTED: Final = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+"""What GitHub calls those to whom a repository belongs in some way."""
+SECTIONS: Final = (
+    (
+        "Model changes",
+        ("src/model*", "models/*"),
+        ("Model performance validated", "Backward compatibility checked", "Model size acceptable"),
+    ),
+    ("Data changes", ("*.dvc",), ("Data quality validated", "DVC push completed", "Data documentation updated")),
+    ("General", ("*",), ("Tests pass locally", "Code review completed")),
+)
+"""The sections of a pull request's checklist: title, the changed files that ask for it, items."""
 _QUOTE = -1
 """Marks a quote among the containers; a list item is marked by the columns that its content is indented by."""
 
@@ -48,6 +62,47 @@ _QUOTE = -1
 def parse_checklist(markdown: str) -> tuple[ChecklistItem, ...]:
     """Return the items of all task lists in `markdown`, each under the nearest heading above it."""
     return _Reader().read(markdown)
+
+
+def set_item(markdown: str, index: int, *, done: bool) -> str:
+    """Return `markdown` with one item of its task lists ticked or open, and not another character changed.
+
+    Args:
+        index: Of the item among those that `parse_checklist` returns.
+
+    Raises:
+        IndexError: There is no such item.
+    """
+    reader = _Reader()
+    reader.read(markdown)
+    parts = re.split(r"(\r\n?|\n)", markdown)
+    place = 2 * reader.lines[index]
+    line = parts[place]
+    # Before the box there is nothing but what opens quotes and list items, and none of that has a bracket.
+    box = line.index("[")
+    parts[place] = f"{line[:box]}[{'x' if done else ' '}]{line[box + 3 :]}"
+    return "".join(parts)
+
+
+def checklist_for(paths: Iterable[str]) -> str:
+    """Return the checklist comment for a pull request that changes these files, nothing ticked."""
+    changed = tuple(paths)
+    lines = ["## PR Checklist"]
+    for title, patterns, items in SECTIONS:
+        if title == "General" or any(fnmatchcase(path, pattern) for path in changed for pattern in patterns):
+            lines += ["", f"### {title}", *(f"- [ ] {item}" for item in items)]
+    return "\n".join(lines) + "\n"
+
+
+def may_hold_checklist(association: str, *, bot: bool, author: bool) -> bool:
+    """Whether a comment's checklist may count: anybody may comment, and must not tick a release's checklist by it.
+
+    Args:
+        association: What its author is to the repository, in GitHub's words.
+        bot: Whether an app wrote it.
+        author: Whether the pull request's own author wrote it.
+    """
+    return association in TRUSTED or bot or author
 
 
 def is_checklist_comment(markdown: str) -> bool:
@@ -72,6 +127,10 @@ class _Reader:
     def __init__(self) -> None:
         self._section = ""
         self._items: list[ChecklistItem] = []
+        self.lines: list[int] = []
+        """On which line of the text each item's box is, the first being 0."""
+        self._number = 0
+        self._task_line = 0
         self._containers: list[int] = []
         self._fence = ""
         self._html_end: re.Pattern[str] | None = None
@@ -83,7 +142,7 @@ class _Reader:
         """Whether a list item has just begun, so that a task may stand here."""
 
     def read(self, markdown: str) -> tuple[ChecklistItem, ...]:
-        for raw in re.split(r"\r\n?|\n", markdown):
+        for self._number, raw in enumerate(re.split(r"\r\n?|\n", markdown)):
             self._line(raw.expandtabs(4))
             if len(self._items) >= ITEM_LIMIT:
                 break
@@ -201,6 +260,7 @@ class _Reader:
             task = _TASK.match(text) if fresh else None
             self._paragraph = [text[task.end() :] if task else text]
             self._task = task[1] in "xX" if task else None
+            self._task_line = self._number
             return
         self._close_paragraph()
         if heading:
@@ -224,6 +284,7 @@ class _Reader:
         if self._task is not None and self._paragraph:
             text = " ".join(self._paragraph)
             self._items.append(ChecklistItem(section=self._section, text=text, done=self._task))
+            self.lines.append(self._task_line)
         self._paragraph, self._task = None, None
 
 

@@ -90,8 +90,8 @@ def build_engine(
         return Engine(sources, scope, clock=clock, cache=cache)
     systems = SourceSystems(
         {name: source.actor for source in clusters for name in source.info.environments},
-        {name: getattr(source, 'actor', None) for source in registries for name in source.info.environments},  # type: ignore
-        getattr(github, 'actor', None),  # type: ignore
+        {name: source.actor for source in registries for name in source.info.environments},
+        github.actor,
     )
     place = Place(clock, systems, settings, chosen, Journal(journal_file()), scope.read_only)
     return Engine(
@@ -137,7 +137,15 @@ def github_target(
         environments=tuple(chosen),
         working_directory=Path.cwd(),
         read_only=locked.issuperset(chosen),
+        read_only_repositories=_only_of(locked, settings, chosen),
     )
+
+
+def _only_of(locked: frozenset[str], settings: Settings, chosen: dict[str, EnvironmentSettings]) -> tuple[str, ...]:
+    """Return the repositories that environments name in which nothing may be changed, and no other."""
+    closed = {repository for name in locked & chosen.keys() for repository in chosen[name].repositories}
+    free = {repository for name in chosen.keys() - locked for repository in chosen[name].repositories}
+    return tuple(sorted(closed - free - set(settings.github.repositories)))
 
 
 def mlflow_targets(

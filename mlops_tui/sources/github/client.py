@@ -2,7 +2,7 @@
 
 PyGithub's transport is not thread-safe, so everything here runs in the source's one worker thread. Nothing is retried
 and nothing waits: schedules and patience are the poller's. Lists are conditional: an answer that has not changed
-costs no quota and is not parsed.
+costs no quota and is not parsed. A write is sent once, and whoever sent it learns whether an answer came.
 """
 
 import json
@@ -10,14 +10,34 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from mlops_tui.domain.clock import Clock
-from mlops_tui.domain.errors import Denied, RateLimited, SourceError, Unauthenticated, Unavailable
+from mlops_tui.domain.errors import (
+    Conflict,
+    Denied,
+    Missing,
+    OutcomeUnknown,
+    RateLimited,
+    SourceError,
+    Unauthenticated,
+    Unavailable,
+)
 from mlops_tui.domain.state import Quota
+from mlops_tui.sources.github.access import Rule, rule_of
+from mlops_tui.sources.github.answers import (
+    NEVER_CONNECTED,
+    cause,
+    causes,
+    describe_error,
+    explained,
+    is_limit,
+    message_of,
+    timestamp,
+)
 from mlops_tui.sources.github.target import GitHubTarget, Token, find_token
 from mlops_tui.sources.imports import import_sdk
 
@@ -39,6 +59,14 @@ Headers = Mapping[str, str]
 
 class Unreachable(Unavailable):
     """There was no answer at all, so asking the same host for something else is no use now."""
+
+
+class NotReached(Unreachable):
+    """There was no connection, so nothing was sent."""
+
+
+class NotFound(Denied):
+    """It is not there, or not for this token: GitHub does not say which."""
 
 
 class QueriesSpent(RateLimited):
@@ -72,8 +100,8 @@ class _Page:
 class GitHubClient:
     """One token's connection, its ETag cache and its quota. Make it with `open_client`, in the worker thread.
 
-    Every method raises `Unreachable`, `Unavailable`, `RateLimited`, `Unauthenticated` or `Denied`; a query used up its
-    own quota where that is `QueriesSpent`.
+    Every method raises `Unreachable`, `Unavailable`, `RateLimited`, `Unauthenticated` or `Denied`, and `Refused` for
+    what the rule forbids; a query used up its own quota where that is `QueriesSpent`.
     """
 
     host: str
@@ -81,6 +109,8 @@ class GitHubClient:
     """Where the token came from, for messages."""
     clock: Clock
     requester: "Requester" = field(repr=False)
+    rule: Rule = field(repr=False)
+    """Asked before anything is sent."""
     quotas: dict[str, Quota] = field(default_factory=dict)
     """Calls left, by GitHub's name of the resource: `core`, `graphql`."""
     _pages: dict[str, _Page] = field(default_factory=dict, repr=False)
@@ -111,10 +141,48 @@ class GitHubClient:
         status, headers, body = self._send("GET", path, {})
         return Answer(headers, self._checked(status, headers, body))
 
+    def text(self, path: str) -> str:
+        """Return a file as it is, not its description."""
+        status, headers, body = self._send("GET", path, {"Accept": "application/vnd.github.raw+json"})
+        if not 200 <= status < 300:
+            raise self._refusal(status, headers, message_of(body))
+        return body
+
+    def write(self, verb: str, path: str, payload: Mapping[str, Any] | None = None) -> Any:
+        """Change something: send it once, and return the answer.
+
+        Raises:
+            Missing: It is not there, or not for this token.
+            Conflict: Its state does not allow it.
+            OutcomeUnknown: It was sent, and no answer came, or a server's error that says nothing of what was done.
+        """
+        look = "look before you try again"
+        try:
+            status, headers, body = self._send(verb, path, {}, payload)
+        except NotReached:
+            raise
+        except Unreachable as error:
+            raise OutcomeUnknown(error.message, look) from None
+        if status >= 500:
+            raise OutcomeUnknown(f"{self.host} answered {status}", look)
+        said = explained(body)
+        if status in (404, 410, 451):
+            raise Missing("not found, or the token may not see it", f"check what the token in {self.origin} may do")
+        if status in (405, 409):
+            raise Conflict(said or f"{self.host} answered {status}", "plan it again")
+        if status == 422:
+            raise Unavailable(f"{self.host} does not take it: {said or 'it does not say why'}")
+        try:
+            return self._checked(status, headers, body)
+        except Unavailable:
+            if 200 <= status < 300:  # a success that cannot be read may be somebody else's
+                raise OutcomeUnknown(f"{self.host} answered with something unexpected", look) from None
+            raise
+
     def whoami(self) -> tuple[str, Headers]:
         """Return our login, empty for a token that stands for no person, and what the answer's headers say of it."""
         status, headers, body = self._send("GET", "/user", {})
-        if status in (403, 404) and not _is_limit(headers, _message(body)):
+        if status in (403, 404) and not is_limit(headers, message_of(body)):
             return "", headers
         return self.projected(lambda user: str(user["login"]), self._checked(status, headers, body)), headers
 
@@ -149,20 +217,24 @@ class GitHubClient:
     ) -> tuple[int, Headers, str]:
         import requests
 
+        # Elsewhere on an Enterprise Server, and the one address at which a POST may read.
+        self.rule(verb, "/graphql" if path == self.requester.graphql_url else path, payload)
         try:
             status, answered, body = self.requester.requestJson(verb, path, headers=headers, input=payload)
         except requests.exceptions.ConnectTimeout:
-            raise Unreachable(f"{self.host}: no connection within {CONNECT_TIMEOUT} s") from None
+            raise NotReached(f"{self.host}: no connection within {CONNECT_TIMEOUT} s") from None
         except requests.exceptions.Timeout:
             raise Unreachable(f"{self.host}: no answer within {READ_TIMEOUT} s") from None
-        except requests.exceptions.SSLError:
+        except requests.exceptions.SSLError as error:
             hint = "for a private certificate authority, name its file in REQUESTS_CA_BUNDLE"
-            raise Unreachable(f"{self.host}: the TLS certificate is not trusted", hint) from None
+            kind = NotReached if "SSLCertVerificationError" in causes(error) else Unreachable
+            raise kind(f"{self.host}: the TLS certificate is not trusted", hint) from None
         except requests.exceptions.ProxyError:
-            raise Unreachable(f"{self.host}: the proxy refused", "check HTTPS_PROXY and NO_PROXY") from None
+            raise NotReached(f"{self.host}: the proxy refused", "check HTTPS_PROXY and NO_PROXY") from None
         except (requests.exceptions.RequestException, OSError) as error:
+            kind = NotReached if NEVER_CONNECTED & causes(error).keys() else Unreachable
             # Its text may quote what was sent; its class and errno do not.
-            raise Unreachable(f"{self.host}: {_cause(error)}") from None
+            raise kind(f"{self.host}: {cause(error, READ_TIMEOUT)}") from None
         except RuntimeError:
             raise Unavailable(f"{self.host} redirects elsewhere", "check [github] base_url") from None
         self._note_quota(answered)
@@ -174,7 +246,7 @@ class GitHubClient:
                 return json.loads(body) if body else None
             except ValueError:
                 raise self._unexpected() from None
-        raise self._refusal(status, headers, _message(body))
+        raise self._refusal(status, headers, message_of(body))
 
     def _refusal(self, status: int, headers: Headers, message: str) -> SourceError:
         said = f": {message}" if message else ""
@@ -185,7 +257,7 @@ class GitHubClient:
                 else f"gh auth login -h {self.host}"
             )
             return Unauthenticated(f"{self.host} does not accept the token from {self.origin}{said}", hint)
-        if status == 429 or (status == 403 and _is_limit(headers, message)):
+        if status == 429 or (status == 403 and is_limit(headers, message)):
             return self._rate_limit(headers, message or "GitHub asks us to wait")
         if status == 403:
             missing = headers.get("x-accepted-github-permissions", "").replace("=", ": ")
@@ -195,7 +267,7 @@ class GitHubClient:
                 message or "forbidden", hint or f"give the token in {self.origin} this permission", missing=missing
             )
         if status in (404, 410, 451):
-            return Denied("not found or no access", f"check the name, and what the token in {self.origin} may read")
+            return NotFound("not found or no access", f"check the name, and what the token in {self.origin} may read")
         if status >= 500:
             return Unavailable(f"{self.host} answered {status}{said}", retry_after=self._retry_after(headers))
         return Unavailable(f"{self.host} answered {status}{said}")
@@ -203,7 +275,7 @@ class GitHubClient:
     def _rate_limit(self, headers: Headers, message: str) -> RateLimited:
         kind, pause = RateLimited, self._retry_after(headers)
         if pause is None and headers.get("x-ratelimit-remaining") == "0":
-            reset = _timestamp(headers.get("x-ratelimit-reset"))
+            reset = timestamp(headers.get("x-ratelimit-reset"))
             pause = (reset - self.clock.now()).total_seconds() if reset else None
             kind = QueriesSpent if headers.get("x-ratelimit-resource") == "graphql" else RateLimited
         bounded = SECONDARY_PAUSE if pause is None else min(max(pause, 1.0), LONGEST_PAUSE)
@@ -230,7 +302,7 @@ class GitHubClient:
             return
         resource = headers.get("x-ratelimit-resource", "core")
         self.quotas[resource] = Quota(
-            remaining=remaining, limit=limit, resets_at=_timestamp(headers.get("x-ratelimit-reset"))
+            remaining=remaining, limit=limit, resets_at=timestamp(headers.get("x-ratelimit-reset"))
         )
 
     def _query_failed(self, errors: tuple[Mapping[str, Any], ...]) -> SourceError:
@@ -251,7 +323,7 @@ def open_client(target: GitHubTarget, clock: Clock) -> GitHubClient:
         Unauthenticated: The token cannot be one, or is for another host.
     """
     token = find_token(target)
-    return GitHubClient(target.host, token.origin, clock, _requester(target, token))
+    return GitHubClient(target.host, token.origin, clock, _requester(target, token), rule_of(target))
 
 
 def _requester(target: GitHubTarget, token: Token) -> "Requester":
@@ -263,7 +335,6 @@ def _requester(target: GitHubTarget, token: Token) -> "Requester":
     client = github.Github(
         auth=github.Auth.Token(token.secret),
         base_url=target.api,
-        timeout=READ_TIMEOUT,
         user_agent="mlops-tui",
         per_page=100,
         retry=None,
@@ -291,58 +362,6 @@ def path_with(path: str, **parameters: object) -> str:
     return f"{path}?{urlencode(parameters)}"
 
 
-def describe_error(error: Mapping[str, Any]) -> str:
-    """Return what a GraphQL error says, and of what."""
-    path = ".".join(str(part) for part in error.get("path") or ())
-    return f"{error.get('message') or 'an error without a message'}{f' ({path})' if path else ''}"
-
-
 def _path_of(url: str) -> str:
     """Return the part of a link that PyGithub resolves against its own host: no answer can send the token elsewhere."""
     return url if "://" in url else f"/{url.lstrip('/')}"
-
-
-def _message(body: str) -> str:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return ""
-    message = data.get("message") if isinstance(data, dict) else None
-    return message if isinstance(message, str) else ""
-
-
-def _is_limit(headers: Headers, message: str) -> bool:
-    said = message.casefold()
-    return (
-        headers.get("x-ratelimit-remaining") == "0"
-        or "retry-after" in headers
-        or "rate limit" in said
-        or "abuse detection" in said
-    )
-
-
-def _timestamp(value: str | None) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(float(value or ""), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _cause(error: BaseException) -> str:
-    """Return why a connection failed, found among the causes of the HTTP library's error."""
-    seen: BaseException | None = error
-    names: list[str] = []
-    while seen is not None and len(names) < 10:
-        names.append(type(seen).__name__)
-        if isinstance(seen, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(seen, ConnectionResetError):
-            return "connection reset"
-        if names[-1] == "ReadTimeoutError":
-            return f"no answer within {READ_TIMEOUT} s"
-        inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
-        reason = getattr(inner, "reason", None) or getattr(seen, "reason", None)
-        seen = reason if isinstance(reason, BaseException) else inner or seen.__cause__ or seen.__context__
-    if "NameResolutionError" in names or "gaierror" in names:
-        return "no such host"
-    return "the connection failed"

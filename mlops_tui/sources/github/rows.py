@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_tui.domain.checklist import join_checklists
+from mlops_tui.domain.checklist import join_checklists, may_hold_checklist
 from mlops_tui.domain.pull import (
     Checks,
     Mergeable,
@@ -18,7 +18,6 @@ from mlops_tui.domain.pull import (
 from mlops_tui.domain.text import clean_line
 from mlops_tui.domain.workflow import RunRow, judge_run
 
-_TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 _REVIEWS = {
     "APPROVED": Review.APPROVED,
     "CHANGES_REQUESTED": Review.CHANGES_REQUESTED,
@@ -181,18 +180,17 @@ def _approvals(reviews: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _trusted_comments(pull: Mapping[str, Any]) -> list[str]:
-    """Return the comments whose checklist may count, oldest first.
-
-    Anybody may comment on a public repository, and must not be able to tick a release's checklist by it.
-    """
+    """Return the comments whose checklist may count, oldest first."""
     comments = {comment["id"]: comment for part in ("firstComments", "lastComments") for comment in nodes(pull[part])}
     author = _login(pull["author"])
     return [
         comment["body"] or ""
         for comment in comments.values()
-        if comment["authorAssociation"] in _TRUSTED
-        or (comment["author"] or {}).get("__typename") == "Bot"
-        or (author and _login(comment["author"]) == author)
+        if may_hold_checklist(
+            comment["authorAssociation"],
+            bot=(comment["author"] or {}).get("__typename") == "Bot",
+            author=bool(author) and _login(comment["author"]) == author,
+        )
     ]
 
 

@@ -10,7 +10,9 @@ from mlops_tui.domain.errors import Denied, RateLimited, SourceError, Unavailabl
 from mlops_tui.domain.pull import Checks, Mergeable, PullRow
 from mlops_tui.domain.state import Permission, Problem, Quota, SourceStatus
 from mlops_tui.domain.workflow import RunRow
-from mlops_tui.sources.github.client import GitHubClient, GraphAnswer, QueriesSpent, describe_error
+from mlops_tui.sources.github.access import WRITES, may_write
+from mlops_tui.sources.github.answers import describe_error
+from mlops_tui.sources.github.client import GitHubClient, GraphAnswer, QueriesSpent
 from mlops_tui.sources.github.rows import PullHead, pull_row
 
 PATIENCE = 60.0
@@ -109,7 +111,7 @@ class Repository:
         return found
 
     def permissions(self) -> list[Permission]:
-        """Return what the token turned out to be allowed here."""
+        """Return what the token turned out to be allowed to read here."""
         found = [self._permission(name, self._may_read(part)) for part, name in PARTS.items()]
         return [*found, self._permission("checks: read", self._may_read_checks())]
 
@@ -148,6 +150,14 @@ class Session:
     repositories: tuple[Repository, ...]
     identity: str | None = None
     """Our login; `None` until GitHub was asked."""
+    shown_identity: str | None = None
+    """The login as last published."""
+    scopes: str | None = None
+    """Those of a classic token; `None` for one that does not list them."""
+    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What GitHub says of a repository and of us in it, by its name in lower case; empty where it did not say it."""
+    denials: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What GitHub said when something was tried, by repository in lower case and permission."""
     swept_at: float | None = None
     """When all pull requests were last asked for, on the monotonic clock."""
     batch: int = BATCH
@@ -174,6 +184,20 @@ class Session:
             return RateLimited(message, error.until, error.hint)
         retry_after = error.retry_after if isinstance(error, Unavailable) else None
         return Unavailable(message, error.hint, retry_after=retry_after)
+
+    def permission(self, repository: str, name: str) -> Permission:
+        """Return whether the token may change something in a repository, as far as that is known."""
+        key = repository.casefold()
+        denial = self.denials.get((key, name), "")
+        return may_write(name, repository, scopes=self.scopes, facts=self.facts.get(key) or None, denial=denial)
+
+    def permissions(self) -> tuple[Permission, ...]:
+        """Return what the token turned out to be allowed; of changes only what is known."""
+        found: list[Permission] = []
+        for repository in self.repositories:
+            changes = [self.permission(repository.name, name) for name in WRITES]
+            found += [*repository.permissions(), *(each for each in changes if each.allowed is not None)]
+        return tuple(found)
 
     def quota(self, now: datetime) -> Quota | None:
         """Return the quota that is nearest to its end; one past its reset tells nothing."""

@@ -1,6 +1,7 @@
 """The GitHub source: workflow runs and open pull requests of several repositories."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -13,10 +14,12 @@ from mlops_tui.domain.clock import Clock
 from mlops_tui.domain.errors import Denied, RateLimited, SourceError, Unauthenticated, Unavailable
 from mlops_tui.domain.pull import PullRow
 from mlops_tui.domain.rows import Row
-from mlops_tui.domain.state import Probe, SourceKind
+from mlops_tui.domain.state import Probe, SourceKind, SourceStatus
 from mlops_tui.domain.workflow import RunRow, quiet_superseded
 from mlops_tui.sources.base import Cadence, Delta, SourceInfo
 from mlops_tui.sources.github import details
+from mlops_tui.sources.github.access import WRITES
+from mlops_tui.sources.github.acting import GitHubActor, introduce, study
 from mlops_tui.sources.github.client import GitHubClient, QueriesSpent, Unreachable, open_client, path_with
 from mlops_tui.sources.github.probe import probe_client, refused
 from mlops_tui.sources.github.queries import PULL_DETAIL, PULLS
@@ -40,6 +43,8 @@ PULL_PAGES = 20
 """Pages of 100 open pull requests that are read of a repository."""
 JOB_PAGES = 5
 """Pages of 100 jobs that are read of a run; a matrix has at most 256."""
+STUDIED = 5
+"""Repositories that are asked in a cycle what we may do in them, once each: the board does not wait for many."""
 CLOSING = 1.0
 """Seconds to wait for the worker when closing; a request that is under way ends by its own timeout."""
 
@@ -66,6 +71,7 @@ class GitHubSource:
         """What the session before knew of each repository."""
         self._shown: dict[tuple[str, RowKind], dict[str, Row]] = {}
         self._closed = False
+        self.actor = GitHubActor(self._open, self._job)
 
     async def cycle(self, publish: Publish) -> None:
         session = await self._open()
@@ -93,11 +99,24 @@ class GitHubSource:
         try:
             session = await self._open()
             names = [repository.name for repository in session.repositories]
-            return await probe_client(self.info, self._target, self._clock, partial(self._job, session.client), names)
+            probe = await probe_client(self.info, self._target, self._clock, partial(self._job, session.client), names)
+            return await self._with_changes(session, probe)
         except SourceError as error:
             return refused(self.info, self._target, error)
         except Exception as error:  # noqa: BLE001 - a diagnosis that fails is a diagnosis
             return refused(self.info, self._target, Unavailable(f"internal error: {type(error).__name__}"))
+
+    async def _with_changes(self, session: Session, probe: Probe) -> Probe:
+        """Add to a probe what is known of what the token may change."""
+        found = []
+        if probe.status is SourceStatus.LIVE:
+            if session.identity is None:
+                await introduce(session, self._job)
+            for repository in session.repositories:
+                await study(session, self._job, repository.name)
+                found += [session.permission(repository.name, name) for name in WRITES]
+        known = tuple(permission for permission in found if permission.allowed is not None)
+        return probe.model_copy(update={"permissions": (*probe.permissions, *known)})
 
     async def close(self) -> None:
         if self._closed:
@@ -231,16 +250,18 @@ class GitHubSource:
             publish(Delta(upserts=upserts, removals=removals))
 
     async def _finish(self, session: Session, publish: Publish) -> None:
-        identity = None
         if session.identity is None:
-            try:
-                identity, _ = await self._job(session.client, GitHubClient.whoami)
-                session.identity = identity
-            except (Denied, Unavailable):
-                identity = None  # asked again in the next cycle
+            # Asked again in the next cycle where nobody says it now.
+            with contextlib.suppress(Denied, Unavailable):
+                await introduce(session, self._job)
+        identity = session.identity if session.identity != session.shown_identity else None
+        session.shown_identity = session.identity
+        unknown = [each.name for each in session.repositories if each.name.casefold() not in session.facts]
+        for name in unknown[:STUDIED]:
+            await study(session, self._job, name)
         quota = session.quota(self._clock.now())
         problems = tuple(problem for repository in session.repositories for problem in repository.problems())
-        permissions = tuple(found for repository in session.repositories for found in repository.permissions())
+        permissions = session.permissions()
         said = (problems, permissions)
         news = said != session.said
         if not session.whole:

@@ -56,15 +56,18 @@ async def test_a_quiet_world_costs_no_quota_and_no_query(board: Board, world: Wo
     world.finish(world.run, "success")
     await world.clock.advance(12)
     await board.cycle()
-    core, graphql = world.store.meter("full", "core").used, world.store.meter("full", "graphql").used
+    core, graphql = world.store.limits.meter("full", "core").used, world.store.limits.meter("full", "graphql").used
     for _ in range(4):
         await world.clock.advance(12)
         (delta,) = await board.cycle()
         assert (delta.upserts, delta.removals, delta.complete) == ((), (), False)
-    assert (world.store.meter("full", "core").used, world.store.meter("full", "graphql").used) == (core, graphql)
+    assert (world.store.limits.meter("full", "core").used, world.store.limits.meter("full", "graphql").used) == (
+        core,
+        graphql,
+    )
     assert count(judged, "POST") == 1
     # The server notes an exchange when its answer is out, so the last one may not be there yet.
-    assert count(judged, "GET", "/repos/", 200) == 4
+    assert count(judged, "GET", "/repos/", 200) == 6, "runs, pull requests and the repository itself, twice"
     assert count(judged, "GET", "/repos/", 304) >= 15
 
 
@@ -205,7 +208,7 @@ async def test_a_repository_that_is_not_there(world: World, target: GitHubTarget
 
 async def test_the_secondary_rate_limit(board: Board, world: World) -> None:
     await board.cycle()
-    world.store.rate_limit_until = world.clock.now() + timedelta(seconds=45)
+    world.store.limits.secondary(seconds=45)
     with pytest.raises(RateLimited) as raised:
         await board.cycle()
     assert raised.value.until == world.clock.now() + timedelta(seconds=45)
@@ -214,7 +217,7 @@ async def test_the_secondary_rate_limit(board: Board, world: World) -> None:
 
 
 async def test_a_quota_that_is_used_up(board: Board, world: World) -> None:
-    meter = world.store.meter("full", "core")
+    meter = world.store.limits.meter("full", "core")
     meter.used = meter.limit
     with pytest.raises(RateLimited) as raised:
         await board.cycle()
@@ -227,7 +230,7 @@ async def test_a_quota_that_is_used_up(board: Board, world: World) -> None:
 
 async def test_a_quota_of_queries_that_is_used_up(board: Board, world: World, judged: Judged) -> None:
     await board.cycle()
-    meter = world.store.meter("full", "graphql")
+    meter = world.store.limits.meter("full", "graphql")
     meter.used = meter.limit
     second = world.open_pull("second")
     deltas = await board.cycle()
@@ -278,6 +281,17 @@ async def test_details_of_a_pull_request(board: Board, world: World) -> None:
     assert sections[2].fields[0].value.startswith("approved · 2026-11-20")
 
 
+async def test_what_may_be_changed_is_known_before_anything_is_changed(board: Board, world: World) -> None:
+    assert (await board.source.actor.may(REPO, "issues: write")).allowed is True
+    deltas = await board.cycle()
+    assert deltas[-1].identity == "ada", "also where somebody has asked before"
+    assert deltas[-1].permissions is not None
+    changes = {(p.name, p.scope): p.allowed for p in deltas[-1].permissions if not p.to_read}
+    assert changes == {
+        (f"{part}: write", name): True for part in ("actions", "issues", "pull requests") for name in (REPO, OTHER)
+    }
+
+
 async def test_probe(board: Board, target: GitHubTarget) -> None:
     probe = await board.source.probe()
     assert (probe.status, probe.identity, probe.error, probe.endpoint) == (
@@ -293,7 +307,9 @@ async def test_probe(board: Board, target: GitHubTarget) -> None:
         ("actions: read", OTHER): True,
         ("pull requests: read", OTHER): True,
         ("checks: read", OTHER): None,
+        **{(f"{part}: write", name): True for part in ("actions", "issues", "pull requests") for name in (REPO, OTHER)},
     }
+    assert all(permission.to_read is not permission.name.endswith(": write") for permission in probe.permissions)
 
 
 async def test_hostile_texts_reach_no_row(board: Board, world: World) -> None:

@@ -129,7 +129,9 @@ async def test_probe_of_a_classic_token(fake: FakeGitHub, reader: Reader) -> Non
         ("actions: read", REPOSITORY, True),
         ("pull requests: read", REPOSITORY, True),
         ("checks: read", REPOSITORY, True),
-    ]
+        ("issues: write", REPOSITORY, True),
+        ("pull requests: write", REPOSITORY, True),
+    ], "whether runs may be changed is up to our role, which the repository does not tell here"
 
 
 async def test_probe_of_a_fine_grained_token_that_lacks_checks(fake: FakeGitHub, reader: Reader) -> None:
