@@ -44,7 +44,8 @@ def key_table() -> str:
 def key_summary() -> str:
     """Return the keys that a newcomer needs: those of the footer and of the panes, by what they do."""
     keymap = read_keymap({})
-    shown = [action for action in ACTIONS if action.place is not Place.DETAIL]
+    elsewhere = (Place.DETAIL, Place.PLAN, Place.OPERATIONS)
+    shown = [action for action in ACTIONS if action.place not in elsewhere and keymap.shown(action.id)]
     cells = [
         (" ".join(f"`{key}`" for key in keymap.shown(a.id, every=True).split()), a.help[0].lower() + a.help[1:])
         for a in shown

@@ -11,8 +11,20 @@ class Place(StrEnum):
 
     APP = "anywhere"
     BOARD = "board"
+    WORKFLOWS = "workflows"
+    MODELS = "models"
+    ROLLOUTS = "rollouts"
+    PULLS = "pull requests"
     LIST = "list"
     DETAIL = "detail"
+    OPERATIONS = "operations"
+    PLAN = "plan"
+
+
+PANES = {
+    "run": Place.WORKFLOWS, "version": Place.MODELS, "rollout": Place.ROLLOUTS, "pull": Place.PULLS,
+}  # fmt: skip
+"""The places of panes by the kind of their rows: one key may do one thing in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,7 @@ class Action:
         help: A sentence without a full stop.
         command: The action that the screen runs.
         footer: Its place among what the footer shows, smallest first; 0 keeps it out.
+        writes: Whether it leads to a change of something; such an action opens a plan and does nothing by itself.
     """
 
     id: str
@@ -35,10 +48,63 @@ class Action:
     place: Place
     command: str
     footer: int = 0
+    writes: bool = False
+
+
+def _write(id: str, keys: str, label: str, help: str, place: Place, ask: str, footer: int = 0) -> Action:
+    return Action(id, keys, label, help, place, f"operate('{ask}')", footer, writes=True)
 
 
 ACTIONS: tuple[Action, ...] = (
     Action("row.open", "enter", "open", "Open the row's details", Place.LIST, "open", 1),
+    _write(
+        "rollout.rollback", "b", "roll back…", "Plan to go back to an earlier revision", Place.ROLLOUTS, "rollback", 1
+    ),
+    _write("rollout.scale", "s", "scale…", "Plan another number of replicas", Place.ROLLOUTS, "scale", 1),
+    _write("rollout.restart", "R", "restart…", "Plan to replace every pod by a new one", Place.ROLLOUTS, "restart", 1),
+    _write(
+        "rollout.traffic", "t", "traffic…", "Plan to move traffic: canary, blue-green", Place.ROLLOUTS, "traffic", 1
+    ),
+    _write("rollout.pause", "", "pause…", "Plan to pause the rollout", Place.ROLLOUTS, "pause"),
+    _write("rollout.resume", "", "resume…", "Plan to resume a paused rollout", Place.ROLLOUTS, "resume"),
+    _write(
+        "rollout.release",
+        "",
+        "roll back release…",
+        "Plan to roll back model and deployment together",
+        Place.ROLLOUTS,
+        "rollback-release",
+    ),
+    _write("version.promote", "p", "promote…", "Plan to promote the version", Place.MODELS, "promote", 1),
+    _write(
+        "version.restore", "b", "roll back…", "Plan to let an earlier version serve again", Place.MODELS, "restore", 1
+    ),
+    _write("version.archive", "", "archive…", "Plan to archive the version", Place.MODELS, "archive"),
+    _write("pull.comment", "c", "comment…", "Write a comment", Place.PULLS, "comment", 1),
+    _write("pull.tick", "", "tick…", "Plan to tick or untick an item of the checklist", Place.PULLS, "tick"),
+    _write("pull.checklist", "", "checklist…", "Plan to post the checklist for what changed", Place.PULLS, "checklist"),
+    _write("pull.review", "", "review…", "Plan to approve or to request changes", Place.PULLS, "review"),
+    _write("run.approve", "", "approve…", "Plan to approve what the run waits for", Place.WORKFLOWS, "approve"),
+    _write("run.reject", "", "reject…", "Plan to reject what the run waits for", Place.WORKFLOWS, "reject"),
+    _write(
+        "run.rerun_failed", "", "rerun failed…", "Plan to run the failed jobs again", Place.WORKFLOWS, "rerun-failed"
+    ),
+    _write("run.rerun", "", "rerun…", "Plan to run all jobs again", Place.WORKFLOWS, "rerun"),
+    _write("run.rerun_job", "", "rerun job…", "Plan to run one job again", Place.WORKFLOWS, "rerun-job"),
+    _write("run.cancel", "", "cancel…", "Plan to cancel the run", Place.WORKFLOWS, "cancel"),
+    _write("run.dispatch", "", "dispatch…", "Plan to start the workflow by hand", Place.WORKFLOWS, "dispatch"),
+    Action(
+        "run.actions",
+        "x",
+        "rerun, cancel…",
+        "What can be done with the run",
+        Place.WORKFLOWS,
+        "run_actions",
+        1,
+        writes=True,
+    ),
+    Action("row.actions", "a", "actions…", "What can be done with the row", Place.BOARD, "actions", 7, writes=True),
+    Action("operations", "@", "operations", "What is being done, and was", Place.BOARD, "operations", 8),
     Action("list.filter", "/", "filter", "Filter the pane by words or key:value", Place.BOARD, "filter", 2),
     Action(
         "list.attention", "!", "attention", "Show only what needs attention, or all again", Place.BOARD, "attention", 3
@@ -47,7 +113,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("row.browser", "o", "browser", "Open the row in the browser", Place.BOARD, "browser", 5),
     Action("row.copy_id", "y", "copy id", "Copy the row's id", Place.BOARD, "copy_id", 6),
     Action("row.copy_url", "Y", "copy URL", "Copy the row's URL", Place.BOARD, "copy_url"),
-    Action("pane.refresh", "r", "refresh", "Read the pane's sources again now", Place.BOARD, "refresh", 7),
+    Action("pane.refresh", "r", "refresh", "Read the pane's sources again now", Place.BOARD, "refresh", 9),
     Action("all.refresh", "ctrl+r", "refresh all", "Read every source again now", Place.BOARD, "refresh_all"),
     Action("list.down", "j,down", "down", "Next row", Place.LIST, "move(1)"),
     Action("list.up", "k,up", "up", "Previous row", Place.LIST, "move(-1)"),
@@ -69,10 +135,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("detail.bottom", "G,end", "bottom", "To the end", Place.DETAIL, "bottom"),
     Action("detail.page_down", "ctrl+d,pagedown", "page down", "Half a page down", Place.DETAIL, "page(1)"),
     Action("detail.page_up", "ctrl+u,pageup", "page up", "Half a page up", Place.DETAIL, "page(-1)"),
+    Action("operations.undo", "u", "undo…", "Plan to undo the operation", Place.OPERATIONS, "undo", 1, writes=True),
+    Action("plan.confirm", "y,ctrl+s", "yes", "Do it; ctrl+s from within a text too", Place.PLAN, "confirm", 1),
+    Action("plan.more", "plus", "more", "One more, in a number", Place.PLAN, "step(1)"),
+    Action("plan.less", "minus", "less", "One less, in a number", Place.PLAN, "step(-1)"),
+    Action("plan.again", "r", "plan again", "Look at the world and plan again", Place.PLAN, "again", 2),
+    Action("plan.copy", "c", "copy command", "Copy the equivalent command", Place.PLAN, "copy", 3),
+    Action(
+        "plan.preview",
+        "ctrl+t",
+        "preview",
+        "Show the text as it will look, or as it is written",
+        Place.PLAN,
+        "preview",
+        4,
+    ),
+    Action("plan.leave", "escape", "no", "Do nothing; what runs goes on", Place.PLAN, "leave", 5),
     Action("back", "escape", "back", "One step back: details, filter, attention, zoom", Place.BOARD, "back"),
-    Action("palette", ":,ctrl+p", "command", "Everything that can be done, by name", Place.APP, "command_palette", 8),
-    Action("help", "?", "help", "Keys, signs and filters", Place.APP, "help", 9),
-    Action("quit", "q,ctrl+q", "quit", "Leave", Place.APP, "quit", 10),
+    Action("palette", ":,ctrl+p", "command", "Everything that can be done, by name", Place.APP, "command_palette", 10),
+    Action("help", "?", "help", "Keys, signs and filters", Place.APP, "help", 11),
+    Action("quit", "q,ctrl+q", "quit", "Leave", Place.APP, "quit", 12),
 )
 """Every action, in the order in which the help shows them."""
 
@@ -182,4 +264,10 @@ def _refuse_clashes(
 
 
 def _overlap(one: Place, other: Place) -> bool:
-    return {one, other} != {Place.LIST, Place.DETAIL}
+    """Say whether two places share their keys: panes do not with each other, nor does a dialog with what it hides."""
+    if one is other:
+        return True
+    both, panes = {one, other}, set(PANES.values())
+    if Place.PLAN in both or both == {Place.LIST, Place.DETAIL} or both <= panes:
+        return False
+    return not (Place.OPERATIONS in both and both & panes)

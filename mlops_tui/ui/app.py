@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 
-from mlops_tui.config.keymap import ACTIONS, Action, Place, read_keymap
+from mlops_tui.config.keymap import ACTIONS, PANES, Action, Place, read_keymap
 from mlops_tui.config.themes import read_themes, theme_folders
 from mlops_tui.ui.bindings import bindings, textual_keymap
 from mlops_tui.ui.faces import Trouble
@@ -185,11 +185,32 @@ class DashboardApp(App[str], inherit_bindings=False):
         text = HelpText(self._keys_in_force, self._glyphs, filters)
         self.push_screen(HelpScreen(text, self._options.version))
 
+    async def action_quit(self) -> None:
+        """Leave; where an operation runs, only after asking."""
+        running = self.dashboard.work.running
+        if not running:
+            self.exit()
+            return
+        from mlops_tui.ui.screens.menu import Item, MenuScreen
+
+        def choose(value: str | None) -> None:
+            if value == "leave":
+                self.exit()
+
+        if any(isinstance(screen, MenuScreen) and screen.id == "quit" for screen in self.screen_stack):
+            return
+        text = "\n".join(f"{row.title} ({row.step or row.state})" for row in running)
+        items = [
+            Item("stay", "Stay", "let it come to its end"),
+            Item("leave", "Leave", "its state is in the journal: the next start looks what became of it"),
+        ]
+        several = "operations are" if len(running) > 1 else "operation is"
+        title = f"{len(running)} {several} under way"
+        self.push_screen(MenuScreen(title, items, self._glyphs, text, id="quit"), choose)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield everything that can be done, for the palette."""
-        for action in ACTIONS:
-            if action.id != "row.open" and (action.place not in (Place.APP, Place.BOARD) or action.id == "palette"):
-                continue
+        for action in self._commands(screen):
             keys = self._keys_in_force.shown(action.id)
             title = f"{action.label[:1].upper()}{action.label[1:]}"
             yield SystemCommand(
@@ -198,11 +219,22 @@ class DashboardApp(App[str], inherit_bindings=False):
         for name in self._theme_names:
             yield SystemCommand(f"Theme {name}", f"Use the colours of {name}", lambda name=name: self._use_theme(name))
 
+    def _commands(self, screen: Screen[object]) -> Iterable[Action]:
+        """Yield what can be done from a screen: on the dashboard, what is for the selected row comes first."""
+        row = self.dashboard.selected if screen is self.dashboard else None
+        place = PANES.get(row.kind) if row is not None else None
+        yield from (action for action in ACTIONS if action.place is place)
+        here = (Place.APP, Place.BOARD) if screen is self.dashboard else (Place.APP,)
+        for action in ACTIONS:
+            wanted = action.place in here and action.id != "palette"
+            if wanted or (action.id == "row.open" and screen is self.dashboard):
+                yield action
+
     def _use_theme(self, name: str) -> None:
         self.theme = name
 
     @work(group="command")
     async def _run_command(self, action: Action) -> None:
         board = self.dashboard
-        targets = {Place.APP: self, Place.BOARD: board, Place.LIST: board.pane.rows, Place.DETAIL: board.drawer.body}
-        await self.run_action(action.command, targets[action.place])
+        targets = {Place.APP: self, Place.LIST: board.pane.rows, Place.DETAIL: board.drawer.body}
+        await self.run_action(action.command, targets.get(action.place, board))

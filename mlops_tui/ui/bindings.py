@@ -1,5 +1,7 @@
 """Textual's bindings and keymap, made from the registry of actions."""
 
+from collections.abc import Collection
+
 from textual.binding import Binding, BindingType
 
 from mlops_tui.config.keymap import ACTIONS, Keymap, Place
@@ -8,12 +10,12 @@ _NO_KEY = "unbound"
 """Stands for no key at all: Textual would take an empty text for "as it was"."""
 
 
-def bindings(place: Place) -> list[BindingType]:
-    """Return the bindings of the actions that belong to `place`, with their default keys."""
+def bindings(place: Place, only: Collection[str] = ()) -> list[BindingType]:
+    """Return the bindings of the actions that belong to `place`, or of some of them by id, with their default keys."""
     return [
-        Binding(action.keys, action.command, action.label, show=False, tooltip=action.help, id=action.id)
+        Binding(action.keys or _NO_KEY, action.command, action.label, show=False, tooltip=action.help, id=action.id)
         for action in ACTIONS
-        if action.place is place
+        if action.place is place and (not only or action.id in only)
     ]
 
 

@@ -14,6 +14,7 @@ from mlops_tui.ui.options import Now
 if TYPE_CHECKING:
     from mlops_tui.domain.base import Detail, RowRef
     from mlops_tui.domain.errors import MlopsTuiError
+    from mlops_tui.domain.operation import Confirmation, OperationRow, Plan, PlanRequest
     from mlops_tui.engine.messages import Update
     from mlops_tui.engine.mirror import Changes, Mirror
     from mlops_tui.engine.ports import EnginePort
@@ -130,11 +131,22 @@ class Feed:
 
     async def detail(self, ref: "RowRef") -> "Detail":
         """Return what the engine knows of a row. Raises `EngineError`."""
+        return await self._engine().detail(ref)
+
+    async def plan(self, request: "PlanRequest") -> "Plan":
+        """Return what an operation would do. Raises `MlopsTuiError`s."""
+        return await self._engine().plan(request)
+
+    async def execute(self, plan: str, confirmation: "Confirmation") -> "OperationRow":
+        """Begin to carry out a plan. Raises `MlopsTuiError`s."""
+        return await self._engine().execute(plan, confirmation)
+
+    def _engine(self) -> "EnginePort":
         from mlops_tui.domain.errors import EngineError
 
         if self._port is None:
-            raise EngineError("no engine yet")
-        return await self._port.detail(ref)
+            raise EngineError("there is no engine now", "it is started again by itself")
+        return self._port
 
     async def refresh(self, source: str | None = None) -> None:
         """Ask for a source, or all of them, to be read again; without an engine there is nothing to ask."""

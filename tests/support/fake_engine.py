@@ -1,7 +1,7 @@
 """A scripted engine, and rows of the same cast as in the screens' design."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,21 @@ from mlops_tui.domain.base import Attention, Detail, DetailField, DetailSection,
 from mlops_tui.domain.describe import describe, title_of
 from mlops_tui.domain.errors import EngineError
 from mlops_tui.domain.model import VersionRow
+from mlops_tui.domain.operation import (
+    Change,
+    Choice,
+    Concern,
+    Confirmation,
+    Demand,
+    FieldKind,
+    GateResult,
+    OperationRow,
+    OperationState,
+    Plan,
+    PlanField,
+    PlanRequest,
+    judge_operation,
+)
 from mlops_tui.domain.pull import ChecklistItem, Checks, Mergeable, PullRow, Review
 from mlops_tui.domain.rollout import Condition, RolloutPhase, RolloutRow
 from mlops_tui.domain.rows import Row
@@ -176,6 +191,150 @@ def states(**changes: SourceState) -> tuple[SourceState, ...]:
     return tuple((live | changes).values())
 
 
+OPERATIONS = SourceState(source="operations", kind=SourceKind.OPERATIONS, label="journal", status=SourceStatus.LIVE)
+
+
+def operation(number: int, **values: Any) -> OperationRow:
+    """Return an operation; everything has a likely value."""
+    state = OperationState(values.get("state", OperationState.DONE))
+    mark, attention = judge_operation(state)
+    defaults: dict[str, Any] = {
+        "key": f"operations/{number:012x}", "source": "operations", "mark": mark, "attention": attention,
+        "updated_at": ago(minutes=number), "id": f"{number:012x}", "verb": "scale",
+        "title": "Scale ml/churn from 4 to 6 replicas", "name": "ml/churn", "environment": "production",
+        "state": state, "by": "mira", "done": 1, "of": 1, "started_at": ago(minutes=number, seconds=42),
+        "ended_at": ago(minutes=number) if state.ended else None,
+        "outcome": "6 of 6 replicas are available" if state is OperationState.DONE else "",
+        "undo": PlanRequest(verb="scale", target="ml/churn", environment="production", parameters={"replicas": "4"}),
+    }  # fmt: skip
+    return OperationRow(**(defaults | values))
+
+
+def past() -> tuple[OperationRow, ...]:
+    """Return operations in every state that somebody may meet."""
+    return (
+        operation(1, state="verifying", title="Roll back ml/fraud-api to revision 13", name="ml/fraud-api",
+                  verb="rollback", step="roll back to revision 13", done=4, of=6, limit=600.0, progress=(
+                      'Waiting for deployment "fraud-api" rollout to finish: 2 out of 6 new replicas have been updated',
+                      'Waiting for deployment "fraud-api" rollout to finish: 4 of 6 updated replicas are available',
+                  )),
+        operation(30),
+        operation(95, verb="comment", title="Comment on acme/fraud#482", name="acme/fraud#482", environment="",
+                  state="unknown", outcome="no answer from api.github.com; the comment was not found",
+                  next="look at the row before anything is tried again", undo=None),
+        operation(180, verb="promote", title="Promote fraud-detector v13 to production", name="fraud-detector",
+                  state="failed", by="jonas", reason_given="hotfix for the drift alert",
+                  outcome="stopped, since the world has moved: champion is v14 by now", next="plan it again"),
+        operation(60 * 26, verb="restart", title="Restart ml/ranker", name="ml/ranker", undo=None,
+                  outcome='deployment "ranker" successfully rolled out'),
+        operation(60 * 50, verb="scale", title="Scale ml/ranker from 6 to 40 replicas", name="ml/ranker",
+                  state="refused", outcome="production is frozen: november-freeze", undo=None),
+    )  # fmt: skip
+
+
+def plan_of(request: PlanRequest, number: int = 1, **values: Any) -> Plan:
+    """Return a plan for a request; everything has a likely value."""
+    defaults: dict[str, Any] = {
+        "id": f"plan-{number}", "request": request, "title": f"{request.verb.capitalize()} {request.target}",
+        "name": request.target, "environment": request.environment, "changes": (), "planned_at": NOW,
+        "steps": (f"{request.verb} {request.target}",),
+    }  # fmt: skip
+    return Plan(**(defaults | values))
+
+
+def scale_plan(request: PlanRequest, number: int) -> Plan:
+    """Return a plan to scale `ml/churn`, from 4 replicas as they are."""
+    wanted = request.parameters.get("replicas", "4")
+    name = request.target.rpartition("/")[2]
+    return plan_of(
+        request, number,
+        title=f"Scale {request.target} from 4 to {wanted} replicas",
+        fields=(PlanField(name="replicas", label="Replicas", kind=FieldKind.NUMBER, value=wanted, least=0, most=100),),
+        changes=(Change(what="replicas", before="4", after=wanted),),
+        warnings=(Concern(
+            text=f"HorizontalPodAutoscaler {name} (2 to 10) will undo this",
+            hint="change its minimum instead: kubectl -n ml patch hpa " + name,
+        ),),
+        idle="" if wanted != "4" else "there are 4 replicas already",
+        steps=(f"scale {request.target} to {wanted}",),
+        command=f"kubectl -n ml scale deployment/{name} --replicas={wanted}",
+        undo=request.model_copy(update={"parameters": {"replicas": "4"}}),
+    )  # fmt: skip
+
+
+def rollback_plan(request: PlanRequest, number: int) -> Plan:
+    """Return a plan to roll back, with the revisions that there are."""
+    chosen = request.parameters.get("to_revision", "13")
+    revisions = (
+        Choice(value="13", label="rev 13", note="fraud:v11-2b90e51   9d   promoted by release-bot"),
+        Choice(value="12", label="rev 12", note="fraud:v10-77bd1c0  31d   kubectl set image"),
+        Choice(value="11", label="rev 11", note="fraud:v9-19af002   60d"),
+    )
+    return plan_of(
+        request, number,
+        title=f"Roll back {request.target} to revision {chosen}", protected=True,
+        fields=(
+            PlanField(name="to_revision", label="Revision", kind=FieldKind.CHOICE, value=chosen, choices=revisions),
+        ),
+        changes=(
+            Change(what="revision", before="14", after=f"15 (template of {chosen})"),
+            Change(what="image", before="fraud:v12-4f1c9d2", after="fraud:v11-2b90e51"),
+        ),
+        warnings=(Concern(text="champion would still say v12", hint="roll back the release instead"),),
+        command=f"kubectl -n ml rollout undo deployment/fraud-api --to-revision={chosen}",
+        demand=Demand(typed=request.target),
+    )  # fmt: skip
+
+
+def promote_plan(request: PlanRequest, number: int) -> Plan:
+    """Return a plan to promote into a protected, frozen environment, with a gate that failed."""
+    model, _, version_ = request.target.partition("@")
+    return plan_of(
+        request, number,
+        title=f"Promote {model} v{version_} to production", name=model, environment="production", protected=True,
+        changes=(
+            Change(what="alias champion", before="v12", after=f"v{version_}"),
+            Change(what="stage of v" + version_, before="Staging", after="Production"),
+            Change(what="stage of v12", before="Production", after="Archived"),
+        ),
+        gates=(
+            GateResult(name="accuracy", passed=False, evidence="0.938 ≥ 0.940, champion v12 0.941"),
+            GateResult(name="latency_p95_ms", passed=True, evidence="212 ≤ 500, champion v12 305"),
+            GateResult(name="fairness_gap", passed=None, evidence="no such metric in run 4be1d0c29c, ≤ 0.050"),
+        ),
+        warnings=(Concern(text="fraud-api in production serves v12 until its image is rolled out"),),
+        steps=(f"set alias champion to v{version_}", f"move v{version_} to Production", "archive v12"),
+        command=f"mlflow.MlflowClient().set_registered_model_alias({model!r}, 'champion', {version_})",
+        demand=Demand(
+            typed=model, reason=True, override="november-freeze",
+            because=(
+                "a gate is not passed: accuracy, fairness_gap",
+                "production is frozen until 2026-11-30 08:00 CET: november-freeze",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def comment_plan(request: PlanRequest, number: int) -> Plan:
+    """Return a plan to comment."""
+    body = request.parameters.get("body", "")
+    return plan_of(
+        request, number,
+        title=f"Comment on {request.target}",
+        fields=(PlanField(name="body", label="Comment", kind=FieldKind.BLOCK, value=body),),
+        idle="" if body.strip() else "the comment is empty",
+        steps=("post the comment",),
+        command=f"gh pr comment {request.target.partition('#')[2]} --repo acme/fraud --body-file -",
+        preview=body,
+    )  # fmt: skip
+
+
+PLANS: dict[str, Callable[[PlanRequest, int], Plan]] = {
+    "scale": scale_plan, "rollback": rollback_plan, "promote": promote_plan, "comment": comment_plan,
+}  # fmt: skip
+"""By verb; any other has a plan without fields, changes or demands."""
+
+
 SCOPE = Scope(
     environments=(EnvironmentScope(name="production", protected=True, places=("prod-eu/ml",)),), read_only=False
 )
@@ -213,6 +372,19 @@ class FakeEngine:
         self.answers = asyncio.Event()
         """Cleared, it holds back the answers of `detail`."""
         self.answers.set()
+        self.planned: list[PlanRequest] = []
+        self.executed: list[tuple[str, Confirmation]] = []
+        self.plans = dict(PLANS)
+        """What is answered to plans, by verb."""
+        self.refuses_plan: Exception | None = None
+        self.refuses_execution: Exception | None = None
+        self.plan_answers = asyncio.Event()
+        """Cleared, it holds back the answers of `plan`."""
+        self.plan_answers.set()
+        self.execution_answers = asyncio.Event()
+        """Cleared, it holds back the answers of `execute`."""
+        self.execution_answers.set()
+        self._made: dict[str, Plan] = {}
         self._sequence = len(updates)
 
     async def connect(self) -> "FakeEngine":
@@ -255,6 +427,43 @@ class FakeEngine:
         )
         sections = describe(row, NOW) if self.problem else (*describe(row, NOW), more)
         return Detail(ref=ref, title=title_of(row), sections=sections, problem=self.problem)
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Return the canned plan of the verb, under an id of its own."""
+        self.planned.append(request)
+        await self.plan_answers.wait()
+        if self.refuses_plan is not None:
+            raise self.refuses_plan
+        found = self.plans.get(request.verb, plan_of)(request, len(self.planned))
+        self._made[found.id] = found
+        return found
+
+    async def execute(self, plan: str, confirmation: Confirmation) -> OperationRow:
+        """Begin an operation that goes on with `advance`."""
+        self.executed.append((plan, confirmation))
+        await self.execution_answers.wait()
+        if self.refuses_execution is not None:
+            raise self.refuses_execution
+        made = self._made[plan]
+        row = operation(
+            len(self.executed), state="running", verb=made.request.verb, title=made.title, name=made.name,
+            environment=made.environment, done=0, of=len(made.steps), step=made.steps[0], started_at=NOW,
+            target_row=made.request.row, undo=made.undo, limit=300.0, reason_given=confirmation.reason,
+        )  # fmt: skip
+        self.send(row)
+        return row
+
+    def advance(self, key: str, **values: Any) -> OperationRow:
+        """Let an operation go on; its marks follow from its state."""
+        row = self.rows[key]
+        assert isinstance(row, OperationRow)
+        state = OperationState(values.get("state", row.state))
+        mark, attention = judge_operation(state)
+        changed = row.model_copy(update={"mark": mark, "attention": attention, **values, "state": state})
+        if state.ended and changed.ended_at is None:
+            changed = changed.model_copy(update={"ended_at": NOW + timedelta(seconds=41)})
+        self.send(changed)
+        return changed
 
     async def refresh(self, source: str | None = None) -> None:
         """Remember it."""

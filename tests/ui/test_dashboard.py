@@ -67,6 +67,11 @@ class Session:
             await self.pilot.pause(0.01)
         raise AssertionError("did not come true")
 
+    async def until_slowly(self, holds: Callable[[], bool]) -> None:
+        """Wait for something that takes its second, such as another attempt to have an engine."""
+        await self.pilot.pause(1.0)
+        await self.until(holds)
+
     def notice(self, kind: str) -> str:
         """Return what a pane says below its rows, unwrapped."""
         return str(self.pane(kind).query_one(".notice").render()).replace("\n  ", " ")
@@ -780,7 +785,7 @@ async def test_without_a_browser_the_address_is_copied(monkeypatch: pytest.Monke
 
 
 async def test_help_lists_every_action_with_its_keys() -> None:
-    async with dashboard(size=(150, 80), keys={"pane.zoom": "z"}) as session:
+    async with dashboard(size=(150, 140), keys={"pane.zoom": "z"}) as session:
         await session.press("?")
         shown = session.screen()
         for action in ACTIONS:
@@ -792,7 +797,7 @@ async def test_help_lists_every_action_with_its_keys() -> None:
 
 
 async def test_in_a_small_terminal_help_has_no_ids_and_the_footer_names_the_way_out() -> None:
-    async with dashboard(size=(80, 80)) as session:
+    async with dashboard(size=(80, 140)) as session:
         assert "q quit" in session.lines()[-1]
         assert "zoom" not in session.lines()[-1]
         await session.press("?")
@@ -800,7 +805,7 @@ async def test_in_a_small_terminal_help_has_no_ids_and_the_footer_names_the_way_
         assert "row.open" not in shown
         assert "☑  items of the pull request" in shown
         assert "▲▼ more or less" in shown
-        await session.pilot.resize_terminal(100, 80)
+        await session.pilot.resize_terminal(100, 140)
         await session.until(lambda: "row.open" in session.screen())
 
 

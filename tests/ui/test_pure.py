@@ -176,7 +176,7 @@ def test_keys_can_be_swapped_moved_and_taken_away() -> None:
         ({"pane.zoom": "?"}, "ui.keys: ? for pane.zoom is already help"),
         ({"pane.zoom": "question_mark"}, "ui.keys: ? for pane.zoom is already help"),
         ({"pane.zoom": "ctrl+m"}, "ui.keys: enter for pane.zoom is already row.open"),
-        ({"list.down": "x", "pane.zoom": "x"}, "ui.keys: x for list.down is already pane.zoom"),
+        ({"list.down": "z", "pane.zoom": "z"}, "ui.keys: z for list.down is already pane.zoom"),
         ({"pane.zoom": "contrl+x"}, 'ui.keys: "contrl+x" for pane.zoom is not a key'),
         ({"pane.zoom": "zoom"}, 'ui.keys: "zoom" for pane.zoom is not a key'),
     ],
@@ -188,7 +188,7 @@ def test_wrong_keys_are_refused_in_one_line(overrides: dict[str, str], message: 
 
 
 def test_a_list_and_the_details_may_share_a_key() -> None:
-    assert read_keymap({"detail.next": "x", "list.down": "x"}).keys["list.down"] == ("x",)
+    assert read_keymap({"detail.next": "z", "list.down": "z"}).keys["list.down"] == ("z",)
 
 
 # Themes

@@ -12,8 +12,10 @@ from mlops_tui.domain.errors import EngineError
 from mlops_tui.domain.state import Problem, SourceKind, SourceState, SourceStatus
 from mlops_tui.ui.app import DashboardApp
 from mlops_tui.ui.options import UiOptions
+from mlops_tui.ui.screens.operations import OperationsScreen
+from mlops_tui.ui.screens.plan import Phase, PlanScreen
 from tests.support.clock import ManualClock
-from tests.support.fake_engine import FakeEngine, ago, cast, first_update, rollout, states
+from tests.support.fake_engine import OPERATIONS, FakeEngine, ago, cast, first_update, past, rollout, states
 
 Compare = Callable[..., bool]
 
@@ -124,3 +126,105 @@ def test_filter_in_ascii(snap_compare: Compare) -> None:
 
 def test_help(snap_compare: Compare) -> None:
     assert snap_compare(app(), terminal_size=(120, 60), run_before=after("?"))
+
+
+SIZES = pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["small", "wide"])
+
+
+def planned(*keys: str, typed: str = "") -> Callable[[Pilot[str]], Any]:
+    """Return what to do before the picture of a dialog: open it, type, wait for the plan of what was typed."""
+
+    async def play(pilot: Pilot[str]) -> None:
+        await after(*keys)(pilot)
+        await settled(pilot)
+        # The cursor of a line would blink.
+        for field in pilot.app.screen.query("Input, TextArea"):
+            field.cursor_blink = False  # type: ignore[attr-defined]
+        for key in typed:
+            await pilot.press({"\n": "enter"}.get(key, key))
+        await settled(pilot)
+
+    return play
+
+
+async def settled(pilot: Pilot[str]) -> None:
+    for _ in range(300):
+        dialog = pilot.app.screen
+        if isinstance(dialog, PlanScreen) and dialog.phase is Phase.READY:
+            break
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+@SIZES
+def test_a_plan_to_scale(snap_compare: Compare, size: tuple[int, int]) -> None:
+    play = planned("4", "g", "j", "s", typed="6")
+    assert snap_compare(app(), terminal_size=size, run_before=play)
+
+
+@SIZES
+def test_a_plan_with_a_failed_gate_in_a_frozen_protected_environment(
+    snap_compare: Compare, size: tuple[int, int]
+) -> None:
+    assert snap_compare(app(), terminal_size=size, run_before=planned("3", "j", "j", "p"))
+
+
+@SIZES
+def test_a_comment_with_its_preview(snap_compare: Compare, size: tuple[int, int]) -> None:
+    text = "Looks **good**, but for:\n\n- the threshold of `drift`\nwhich is\n\n> too low"
+    assert snap_compare(app(), terminal_size=size, run_before=planned("5", "c", typed=text))
+
+
+@SIZES
+def test_operations(snap_compare: Compare, size: tuple[int, int]) -> None:
+    engine = FakeEngine(first_update([*cast(), *past()], [*states(), OPERATIONS]))
+
+    async def play(pilot: Pilot[str]) -> None:
+        await after("@")(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, OperationsScreen)
+        if size[0] > 100:
+            await pilot.press("j", "j", "enter")
+        await pilot.pause()
+
+    assert snap_compare(app(engine), terminal_size=size, run_before=play)
+
+
+def test_progress(snap_compare: Compare) -> None:
+    engine = FakeEngine(first_update())
+
+    async def play(pilot: Pilot[str]) -> None:
+        await planned("4", "s", typed="6")(pilot)
+        await pilot.press("y")
+        for _ in range(200):
+            if engine.executed and "operations/000000000001" in engine.rows:
+                break
+            await pilot.pause(0.01)
+        engine.advance("operations/000000000001", state="verifying", done=4, of=6, progress=past()[0].progress)
+        await pilot.pause(0.1)
+
+    assert snap_compare(app(engine), terminal_size=(110, 30), run_before=play)
+
+
+def test_a_plan_that_is_stale_in_ascii(snap_compare: Compare) -> None:
+    engine = FakeEngine(first_update())
+
+    async def play(pilot: Pilot[str]) -> None:
+        await planned("4", "s", typed="6")(pilot)
+        kept = engine.plans["scale"]
+        engine.plans["scale"] = lambda request, number: kept(request, number).model_copy(
+            update={"idle": "there are 6 replicas already"}
+        )
+        engine.send(rollout("fraud-api", desired=6))
+        for _ in range(200):
+            dialog = pilot.app.screen
+            if isinstance(dialog, PlanScreen) and dialog.phase is Phase.STALE:
+                break
+            await pilot.pause(0.01)
+        await pilot.pause()
+
+    assert snap_compare(app(engine, ascii=True), terminal_size=(110, 30), run_before=play)
+
+
+def test_what_can_be_done_with_a_run(snap_compare: Compare) -> None:
+    assert snap_compare(app(), terminal_size=(110, 30), run_before=after("j", "x"))

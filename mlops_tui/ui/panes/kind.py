@@ -18,7 +18,7 @@ R = TypeVar("R", bound="BaseRow")
 class PaneKind(ABC, Generic[R]):
     """The rows of one kind: how they are drawn, ordered, filtered and named."""
 
-    number: ClassVar[int]
+    number: ClassVar[int | str]
     """The key that goes there."""
     kind: ClassVar[str]
     """The value of `RowKind`."""

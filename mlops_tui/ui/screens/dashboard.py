@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
 
-from mlops_tui.config.keymap import Keymap, Place
+from mlops_tui.config.keymap import PANES, Keymap, Place
 from mlops_tui.ui.bindings import bindings
 from mlops_tui.ui.browser import open_in_browser
 from mlops_tui.ui.faces import Trouble, quota_word
@@ -23,6 +23,7 @@ from mlops_tui.ui.panes.pulls import Pulls
 from mlops_tui.ui.panes.rollouts import Rollouts
 from mlops_tui.ui.panes.workflows import Workflows
 from mlops_tui.ui.screens.drawer import Drawer
+from mlops_tui.ui.screens.operating import Operating
 from mlops_tui.ui.widgets.footer import Footer
 from mlops_tui.ui.widgets.header import Header
 from mlops_tui.ui.widgets.list import RowList
@@ -53,7 +54,9 @@ class DashboardScreen(Screen[None]):
     """
 
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.BOARD)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding for place in (Place.BOARD, *PANES.values()) for binding in bindings(place)
+    ]
 
     def __init__(
         self, feed: Feed, keymap: Keymap, glyphs: Glyphs, now: Callable[[], datetime], *, read_only: bool
@@ -63,6 +66,8 @@ class DashboardScreen(Screen[None]):
         self._keymap = keymap
         self._now = now
         self._trouble: Trouble | None = None
+        self.operating = Operating(self, feed, keymap, glyphs, now, read_only=read_only)
+        self.work = self.operating.work
         self._zoomed = False
         self.panes: dict[str, Pane] = {
             kind.kind: Pane(kind, glyphs, keymap, now) for kind in (Workflows(), Models(), Rollouts(), Pulls())
@@ -98,14 +103,28 @@ class DashboardScreen(Screen[None]):
             return
         with self.app.batch_update():
             for kind, upserted in changes.upserted.items():
-                if upserted or changes.removed[kind]:
+                if kind == "operation":
+                    self._take_operations(upserted, changes.removed[kind])
+                elif upserted or changes.removed[kind]:
                     self.panes[kind].take(upserted, changes.removed[kind])
+            if changes.scope:
+                self.work.read_only.clear()
             if changes.sources or changes.scope:
                 self._show_sources()
             else:
                 for pane in self.panes.values():
                     pane.retell()
             self._follow_row(changes)
+            self._show_footer()
+            for listener in list(self.work.listeners):
+                listener.board_changed(changes)
+
+    def _take_operations(self, upserted: Any, removed: Any) -> None:
+        """Count what runs, and tell of what has ended."""
+        for row in self.work.take(upserted, removed):
+            self.operating.tell_end(row)
+        if upserted or removed:
+            self._show_header()
 
     def _follow_row(self, changes: Any) -> None:
         """Bring the open details up to date with their row."""
@@ -121,8 +140,10 @@ class DashboardScreen(Screen[None]):
     def set_trouble(self, trouble: Trouble | None) -> None:
         """Say what is wrong with the engine; `None` if nothing is any more."""
         if trouble != self._trouble:
-            self._trouble = trouble
+            self._trouble = self.operating.trouble = trouble
             self._show_sources()
+            for listener in list(self.work.listeners):
+                listener.trouble_changed(trouble)
 
     def _show_sources(self) -> None:
         mirror = self._feed.mirror
@@ -137,7 +158,7 @@ class DashboardScreen(Screen[None]):
         mirror = self._feed.mirror
         scope = mirror.scope if mirror else None
         states = list(mirror.sources.values()) if mirror else []
-        self.header.show(scope, states, self._trouble, self._now())
+        self.header.show(scope, states, self._trouble, self._now(), len(self.work.running))
 
     def tick(self) -> None:
         """Let a second pass: ages grow, nothing moves."""
@@ -222,10 +243,16 @@ class DashboardScreen(Screen[None]):
             self.current = pane.kind.kind
             self._arrange()
         if isinstance(widget, RowList):
-            self.footer.set_place(Place.LIST)
             self._follow_cursor()
-        else:
-            self.footer.set_place(Place.DETAIL if widget is self.drawer.body else None)
+        self._show_footer()
+
+    def _show_footer(self) -> None:
+        """Tell the keys that work where the focus is."""
+        focused, row = self.focused, self.selected
+        is_list = isinstance(focused, RowList)
+        place = Place.LIST if is_list else Place.DETAIL if focused is self.drawer.body else None
+        kind = self.current if row is None else row.kind
+        self.footer.set_place(place, PANES[kind], locked=bool(self.operating.read_only_reason(row)))
 
     def action_zoom(self) -> None:
         """Give the whole screen to one pane, or back."""
@@ -276,6 +303,7 @@ class DashboardScreen(Screen[None]):
         if isinstance(event.rows.parent, Pane):
             event.rows.parent.retell()
         self._follow_cursor()
+        self._show_footer()
 
     def _open(self, row: "Row") -> None:
         self.drawer.show_row(row, self._now())
@@ -313,12 +341,39 @@ class DashboardScreen(Screen[None]):
     # Rows
 
     @property
-    def _row(self) -> "Row | None":
+    def selected(self) -> "Row | None":
         """The row that the keys act on: that of the details while they have the focus."""
         if self.focused is self.drawer.body:
             return self.drawer.row
         item: Row | None = self.pane.rows.cursor_item
         return item
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let a pane's keys act on the rows of that pane alone."""
+        if action == "operate":
+            return self.operating.fits(parameters[0], self.selected)
+        if action == "run_actions":
+            return self.selected is not None and self.selected.kind == "run"
+        return super().check_action(action, parameters)
+
+    def action_operate(self, name: str) -> None:
+        """Open the plan of an operation on the row as it is now."""
+        if (row := self.selected) is not None:
+            self.operating.operate(name, row)
+
+    def action_actions(self) -> None:
+        """Show what can be done with the row."""
+        if (row := self.selected) is not None:
+            self.operating.menu(row)
+
+    def action_run_actions(self) -> None:
+        """Show what can be done with the run."""
+        self.action_actions()
+
+    def action_operations(self) -> None:
+        """Show what is being done, and was."""
+        if self._feed.mirror is not None:
+            self.operating.show_operations()
 
     def action_refresh(self) -> None:
         """Read the pane's sources again."""
@@ -350,7 +405,7 @@ class DashboardScreen(Screen[None]):
     @work(group="browser")
     async def action_browser(self) -> None:
         """Open the row's page in the browser."""
-        row = self._row
+        row = self.selected
         if row is None or not row.url:
             self._tell("this row has no page")
         elif not row.url.startswith(("https://", "http://")):
@@ -361,13 +416,13 @@ class DashboardScreen(Screen[None]):
 
     def action_copy_id(self) -> None:
         """Copy the row's id."""
-        row = self._row
+        row = self.selected
         if row is not None:
             self._copy(self.panes[row.kind].kind.identity(row))
 
     def action_copy_url(self) -> None:
         """Copy the row's URL."""
-        row = self._row
+        row = self.selected
         if row is not None and row.url:
             self._copy(row.url)
         elif row is not None:

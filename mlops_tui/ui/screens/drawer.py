@@ -35,8 +35,12 @@ class Drawer(Container):
         """Lay out the lines."""
         yield self.body
 
-    def show_row(self, row: "Row", now: datetime) -> None:
-        """Show what the row knows; what was fetched stays while it is the same row."""
+    def show_row(self, row: "Row", now: datetime, *, complete: bool = False) -> None:
+        """Show what the row knows; what was fetched stays while it is the same row.
+
+        Args:
+            complete: Whether the row is all there is, and nothing more will be fetched.
+        """
         from mlops_tui.domain.describe import title_of
 
         same = self.row is not None and self.row.key == row.key
@@ -45,7 +49,7 @@ class Drawer(Container):
             self._answer = ()
             self.body.to_top()
         self.border_title = Content(self._glyphs.plain(title_of(row)))
-        self._note = ("", "") if self._answer else ("running", "fetching the rest …")
+        self._note = ("", "") if self._answer or complete else ("running", "fetching the rest …")
         self.tick(now)
 
     def tick(self, now: datetime) -> None:

@@ -17,7 +17,18 @@ from mlops_tui.ui.widgets.columns import wrap
 
 _IDS_WIDTH = 100
 """Columns from which an action's id has room beside its help."""
-_TITLES = {Place.APP: "Anywhere", Place.BOARD: "Dashboard", Place.LIST: "In a list", Place.DETAIL: "In details"}
+_TITLES = {
+    Place.APP: "Anywhere",
+    Place.BOARD: "Dashboard",
+    Place.WORKFLOWS: "Workflows",
+    Place.MODELS: "Models",
+    Place.ROLLOUTS: "Rollouts",
+    Place.PULLS: "Pull requests",
+    Place.LIST: "In a list",
+    Place.DETAIL: "In details",
+    Place.OPERATIONS: "Operations",
+    Place.PLAN: "In a plan",
+}
 
 
 class HelpText(Static):

@@ -41,12 +41,24 @@ class Header(Widget):
         self._sources: tuple[SourceState, ...] = ()
         self._trouble: Trouble | None = None
         self._now: datetime | None = None
+        self._operations = 0
 
     def show(
-        self, scope: "Scope | None", sources: Iterable["SourceState"], trouble: Trouble | None, now: datetime
+        self,
+        scope: "Scope | None",
+        sources: Iterable["SourceState"],
+        trouble: Trouble | None,
+        now: datetime,
+        running: int = 0,
     ) -> None:
-        """Take in what there is to show, and draw it if it is different."""
-        self._scope, self._sources, self._trouble, self._now = scope, tuple(sources), trouble, now
+        """Take in what there is to show, and draw it.
+
+        Args:
+            running: Operations that have not ended.
+        """
+        # Operations are no system whose health could be told.
+        systems = tuple(state for state in sources if state.kind != "operations")
+        self._scope, self._sources, self._trouble, self._now, self._operations = scope, systems, trouble, now, running
         self.refresh()
 
     def render(self) -> Content:
@@ -87,6 +99,9 @@ class Header(Widget):
         parts: list[Content] = []
         if self._trouble is not None:
             parts.append(self._text(f"{self._glyphs.mark('bad')} engine", "bad"))
+        if self._operations:
+            word = f" operation{'s' if self._operations > 1 else ''}" if level < 4 else ""
+            parts.append(self._text(f"{self._glyphs.mark('running')} {self._operations}{word}", "running"))
         dots = list(self._dots(ages=level < 4, names=level < 7))
         parts.extend(dots if level < 7 else [Content(" ").join(dots)] if dots else [])
         quotas = [state.quota.remaining for state in self._sources if state.quota is not None]

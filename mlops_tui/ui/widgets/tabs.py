@@ -16,7 +16,7 @@ class Tab(NamedTuple):
     """One name on the line."""
 
     kind: str
-    number: int
+    number: int | str
     name: str
     worst: Sequence[tuple[str, int]]
 
