@@ -81,6 +81,8 @@ class SourceState(Frozen):
     """Whether changes arrive by themselves (a watch), so that `fetched_at` does not age."""
     fetched_at: AwareDatetime | None = None
     """When the source last answered."""
+    complete: bool = True
+    """Whether it has told all its rows at least once: until then what is not there may just not have come yet."""
     error: Line = ""
     hint: Line = ""
     """What to do about `error`."""

@@ -58,7 +58,7 @@ class Poller:
         self._asked_to_wait_until = 0.0
         info = source.info
         if info.id not in {state.source for state in board.states}:
-            board.set_state(SourceState(source=info.id, kind=info.kind, label=info.label))
+            board.set_state(SourceState(source=info.id, kind=info.kind, label=info.label, complete=False))
 
     @property
     def state(self) -> SourceState:
@@ -155,6 +155,7 @@ class Poller:
                 "label": self._source.info.label,
                 "streaming": before.streaming if delta.streaming is None else delta.streaming,
                 "fetched_at": self._clock.now(),
+                "complete": before.complete or delta.complete,
                 "error": "",
                 "hint": "",
                 "retry_at": None,

@@ -127,6 +127,8 @@ def _source_lines(about: About, state: "SourceState", now: datetime, several: bo
     match state.status:
         case "connecting" if about.total == 0:
             yield Say("running", f"connecting to {state.label or state.kind} …")
+        case "live" if about.total == 0 and not state.complete:
+            yield Say("running", f"reading {state.label or state.kind} …")
         case "stale":
             old = age(state.fetched_at, now)
             yield Say("stale", f"{name}{old + ' ' if old else ''}old: {error}{again}{hint}")

@@ -265,6 +265,7 @@ def github(status: SourceStatus, **values: Any) -> SourceState:
         (about(connected=False), "running", "connecting …"),
         (about(github(SourceStatus.CONNECTING)), "running", "connecting to api.github.com …"),
         (about(github(SourceStatus.LIVE)), "none", "no workflow runs in api.github.com"),
+        (about(github(SourceStatus.LIVE, complete=False)), "running", "reading api.github.com …"),
         (about(), "none", "off: add [github]  (mlops-tui config path)"),
         (
             about(github(SourceStatus.OFF, hint="set GITHUB_TOKEN")),

@@ -230,3 +230,15 @@ def test_backoff_doubles_up_to_a_bound_with_the_upper_half_random() -> None:
         assert whole / 2 <= min(waits) < max(waits) <= whole
         assert max(waits) - min(waits) > whole / 4
     assert backoff(1, 90, jitter) == 90
+
+
+async def test_a_source_is_complete_once_it_has_told_everything(bench: Bench) -> None:
+    assert not bench.state().complete
+    first, rest = Delta(upserts=(rollout("one"),)), Delta(upserts=(rollout("one"),), complete=True)
+    bench.source.steps = [[first], [rest], [first]]
+    seen = []
+    await bench.start()
+    for _ in range(3):
+        seen.append(bench.state().complete)
+        await bench.clock.advance(10.1)
+    assert seen == [False, True, True]
