@@ -33,9 +33,20 @@ async def opened(pilot: Pilot[Any]) -> None:
     await asyncio.sleep(1.5)
 
 
+async def planned(pilot: Pilot[Any]) -> None:
+    """Plan a promotion to production: of the version that waits there for its approval."""
+    await pilot.press("3", "slash", *"fraud-detector", "enter")
+    await asyncio.sleep(0.5)
+    await pilot.press("j", "p")
+    await asyncio.sleep(1)
+    await pilot.press("enter")
+    await asyncio.sleep(4)
+
+
 PICTURES: tuple[tuple[str, str, tuple[int, int], Act], ...] = (
     ("dashboard", "midnight", (150, 42), as_it_is),
     ("detail", "midnight", (150, 42), opened),
+    ("plan", "midnight", (150, 42), planned),
     ("daylight", "daylight", (150, 42), as_it_is),
     ("small", "midnight", (80, 24), as_it_is),
 )

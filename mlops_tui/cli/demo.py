@@ -33,8 +33,18 @@ from mlops_tui.domain.errors import ConfigError, EngineError
 
 NEEDED = ("starlette", "uvicorn", "graphql-core", "promql-parser", "trustme", "mlflow")
 """The packages of the `demo` extra."""
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Between which a story may begin: it looks back for months, and goes on."""
 CONFIG_WAIT = 30.0
 """Seconds until the world has said where its servers are: it takes a fraction of one."""
+
+
+class _Speed(click.FloatRange):
+    """A number in a range, which `nan` is in none of."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        return number if number == number else self.fail(f"{value!r} is no number", param, ctx)
 
 
 class _Moment(click.ParamType[datetime]):
@@ -47,7 +57,10 @@ class _Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is no moment such as 2026-11-20T14:00:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not EARLIEST <= moment <= LATEST:
+            self.fail(f"the story begins between {EARLIEST:%Y} and {LATEST:%Y}", param, ctx)
+        return moment
 
 
 @click.command()
@@ -55,7 +68,7 @@ class _Moment(click.ParamType[datetime]):
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed tells the same story.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, max=100),
+    type=_Speed(min=0, max=100),
     default=1.0,
     show_default=True,
     help="How fast the story runs; at 0 it stands still.",
@@ -159,7 +172,7 @@ def _serve(world: subprocess.Popen[bytes], format_: str) -> int:
         world.wait()
     except KeyboardInterrupt:
         return 0
-    return 1
+    raise EngineError(failure(world))
 
 
 def _how_to_reach(reach: Addresses) -> list[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlops_tui.cli.options import config_option, read_only_option, reports_errors, say, settings_of
-from mlops_tui.domain.errors import EngineError, Refused
+from mlops_tui.domain.base import RowKind
+from mlops_tui.domain.errors import Denied, EngineError, Refused
 from mlops_tui.domain.operation import Confirmation, FieldKind, OperationRow, OperationState, Plan, PlanRequest
 from mlops_tui.operations.base import Parameter, Verb
 from mlops_tui.operations.catalogue import VERBS
@@ -42,7 +43,9 @@ def _command(verb: Verb) -> click.Command:
     options: list[Callable[..., Any]] = [click.argument(name, metavar=name.upper()) for name in places]
     for parameter in verb.parameters:
         options += _options(parameter)
-    return click.command(verb.name, short_help=verb.summary, help=_help(verb))(_decorate(run, [*options, *_COMMON]))
+    return click.command(verb.name, short_help=verb.summary, help=_help(verb))(
+        _decorate(run, [*options, _environment(verb), *_COMMON])
+    )
 
 
 def _help(verb: Verb) -> str:
@@ -76,8 +79,13 @@ def _decorate(function: Callable[..., Any], options: list[Callable[..., Any]]) -
     return function
 
 
+def _environment(verb: Verb) -> Callable[..., Any]:
+    # A version is promoted to an environment; elsewhere "to" may be something of the verb's own.
+    names = ["--env", "--to"] if verb.kind is RowKind.VERSION else ["--env"]
+    return click.option(*names, "environment", metavar="NAME", help="The environment; needed where several fit.")
+
+
 _COMMON: list[Callable[..., Any]] = [
-    click.option("--env", "--to", "environment", metavar="NAME", help="The environment; needed where several fit."),
     config_option,
     read_only_option,
     click.option("--attach", metavar="SOCKET", help="Through a shared engine (`mlops-tui engine --listen SOCKET`)."),
@@ -120,12 +128,12 @@ async def _operate(request: PlanRequest, common: _Common) -> int:
         plan = await engine.plan(request)
         if common.dry_run:
             click.echo(plan.model_dump_json(indent=2) if common.json else "\n".join(plan_lines(plan)))
-            return Refused.exit_code if plan.refusals else 0
+            return _refusal(plan).exit_code if plan.refusals else 0
         if plan.idle:
             say(f"nothing to do: {plan.idle}")
             return 0
         if plan.refusals:
-            raise Refused(f"{plan.title}: {plan.refusals[0].text}", plan.refusals[0].hint)
+            raise _refusal(plan)
         confirmation = _confirm(plan, common)
         row = await _follow(engine, await engine.execute(plan.id, confirmation))
     if common.json:
@@ -135,6 +143,13 @@ async def _operate(request: PlanRequest, common: _Common) -> int:
     if row.state is not OperationState.DONE:
         say(f"{row.state.value}: {row.outcome}{f' ({row.next})' if row.next else ''}")
     return row.exit_code
+
+
+def _refusal(plan: Plan) -> Refused | Denied:
+    """Return why a plan cannot be carried out: the rules forbid it, or a permission is missing."""
+    first = plan.refusals[0]
+    kind = Denied if first.permission else Refused
+    return kind(f"{plan.title}: {first.text}", first.hint)
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from mlops_tui.demo import CONFIG_NAME, TOKEN_ENV, Size
 from mlops_tui.demo.story import MODELS
 
 CLUSTER: str = "demo"
+TOLERANCE = 0.01
+"""By how much a version's metric may be worse than the champion's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,14 @@ def write_settings(home: Path, places: Places, size: Size) -> Path:
         f'[mlflow]\ntracking_uri = "{places.mlflow}"\nchampion = "champion"',
         *(
             f'[mlflow.models.{json.dumps(model.name)}]\nmetric = "{model.metric}"\n'
-            f"higher_is_better = {'true' if model.better > 0 else 'false'}"
+            f"higher_is_better = {'true' if model.better > 0 else 'false'}\n\n"
+            f"[mlflow.models.{json.dumps(model.name)}.gates.{model.metric}]\n"
+            f"{'at_least' if model.better > 0 else 'at_most'} = {model.threshold}\ntolerance = {TOLERANCE}"
             for model in MODELS
         ),
         f"[kubernetes]\nkubeconfig = {json.dumps(str(places.kubeconfig))}",
-        f'[environments.production]\nprotected = true\ncontext = "admin"\nnamespaces = {json.dumps(namespaces)}\n'
+        '[environments.production]\nprotected = true\nlock = true\ncontext = "admin"\n'
+        f"namespaces = {json.dumps(namespaces)}\n"
         'stage = "Production"\nalias = "champion"',
         '[environments.staging]\ncontext = "admin"\nnamespaces = ["ml-staging"]\n'
         'stage = "Staging"\nalias = "challenger"',

@@ -221,7 +221,7 @@ class Delivery:
             self._yard.director.end(self._yard.director.find(BELOW_GATE, model, candidate.commit))
             return False
         else:
-            candidate.previous = in_use.champion
+            candidate.previous, candidate.earlier = in_use.champion, in_use.previous
         self.promoted = True
         async with self._yard.desk.moving(model):
             if candidate.version not in await registry.in_stage(model, "Production"):
@@ -406,6 +406,8 @@ class Delivery:
         async with self._yard.desk.moving(model):
             await registry.set_stage(model, candidate.previous, "Production", archive=True)
             await registry.set_alias(model, "champion", candidate.previous)
+            if candidate.earlier is not None:
+                await registry.set_alias(model, "previous", candidate.earlier)
             await self._mark(candidate.previous, "Archived")
         console.log(f"champion: v{candidate.previous}")
 

@@ -19,6 +19,7 @@ from mlops_tui.demo.pipelines import (
     description,
     tick_some,
 )
+from mlops_tui.demo.shipping import NOTES_CONFIGURATION, NOTES_PATH, publish
 from mlops_tui.demo.story import BOT, MODELS, OPERATOR, Model, Release, releases
 from mlops_tui.demo.troubles import EXPIRED_CREDENTIALS, OUT_OF_MEMORY, UNPULLABLE, lines_of
 
@@ -35,6 +36,8 @@ JOB_SECONDS: Final = {
     "rollback": 385,
     "pr-checklist": 31,
 }
+OLD_DELIVERY: Final = timedelta(hours=1)
+"""From the end of a training to production, where no run tells of it."""
 WAITING: Final = timedelta(minutes=18)
 """For how long the fraud detector's challenger has waited for its approval when the world begins."""
 
@@ -78,9 +81,12 @@ def add_repository(github: GitHubStore, model: Model, at: datetime) -> None:
     for branch in ("staging", "dev"):
         github.add_commit(repo, None, f"Start {branch}", model.owners[0], branch=branch, at=at)
     for pipeline in PIPELINES:
-        github.add_workflow(repo, pipeline.name, pipeline.path, jobs=pipeline.jobs, at=at)
-    github.add_environment(repo, "staging", at=at)
-    github.add_environment(repo, "production", reviewers=(OPERATOR, model.owners[0]), at=at)
+        github.add_workflow(repo, pipeline.name, pipeline.path, jobs=pipeline.jobs, on=pipeline.on, at=at)
+    github.put_file(repo, NOTES_PATH, NOTES_CONFIGURATION, at=at)
+    host = repo.partition("/")[2]
+    github.add_environment(repo, "staging", url=f"https://{host}.staging.example", at=at)
+    owners = (OPERATOR, model.owners[0])
+    github.add_environment(repo, "production", reviewers=owners, url=f"https://{host}.production.example", at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +174,12 @@ class _Teller:
             on_main = RunFacts("main", "push", commit, release.subject, release.author)
             self._run(CI, on_main, merged_at + timedelta(seconds=5))
             self._deliver(merged)
+        elif release.stage != "None":
+            self._publish(merged, release.trained_at + OLD_DELIVERY)
         return merged
+
+    def _publish(self, release: Release, at: datetime) -> None:
+        publish(self.github, self.model, release.version, release.commit, at=at)
 
     def _deliver(self, release: Release) -> None:
         """Tell the CD pipeline's run, which ended in different ways, or has not."""
@@ -177,7 +188,9 @@ class _Teller:
         state = _DELIVERIES.get((self.model.name, release.version))
         if state is None or state == "slow":
             failed = ("performance-tests", "Check p95 < 500 ms") if state or release.stage == "None" else None
-            self._run(CD, facts, started, training=release.training, failed=failed)
+            ended = self._run(CD, facts, started, training=release.training, failed=failed)
+            if failed is None:
+                self._publish(release, ended)
             return
         run_id = start(self.github, self.model.repository, CD, facts, started)
         if state == "waiting":

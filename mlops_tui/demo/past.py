@@ -15,16 +15,29 @@ from mlops_tui.demo.github import GitHubStore
 from mlops_tui.demo.history import Past, play_past
 from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour
 from mlops_tui.demo.kubernetes.custom import install_argo, install_istio
-from mlops_tui.demo.story import MODELS, Model, Release
+from mlops_tui.demo.story import MODELS, REGISTRY_HOST, Model, Release
 from mlops_tui.demo.traffic import REHEARSED_SCRAPE_SECONDS, Traffic
 
 ROLLED_OUT: Final = 12
 """The newest versions of a model whose rollouts are lived through: what `kubectl rollout history` would show."""
 MONITORED: Final = timedelta(hours=2)
-"""For how long monitoring has watched the models when the world begins."""
+"""For how long monitoring has usually watched the models when the world begins."""
+AUTOSCALED: Final = timedelta(hours=2)
+"""Since when the receipt reader has had its autoscaler."""
 CANARY_AFTER: Final = timedelta(seconds=40)
 CANARY_WEIGHT: Final = 5
 """Percent of the requests that a canary gets, so long after it was deployed."""
+_TAG: Final = "v[0-9]*-[0-9a-f][0-9a-f][0-9a-f]*"
+BUILT: Final = (
+    ImageBehaviour(f"{REGISTRY_HOST}/ranker:{_TAG}", start_seconds=3.5),
+    ImageBehaviour(f"{REGISTRY_HOST}/fraud:{_TAG}", start_seconds=5.0),
+    ImageBehaviour(f"{REGISTRY_HOST}/vision-ocr:{_TAG}", start_seconds=6.0),
+    ImageBehaviour(f"{REGISTRY_HOST}/vision-ocr:9f3c2ab", start_seconds=6.0),
+    ImageBehaviour(f"{REGISTRY_HOST}/*:{_TAG}"),
+    ImageBehaviour(f"{REGISTRY_HOST}/*", pull_error=True),
+    ImageBehaviour("*.invalid/*", pull_error=True),
+)
+"""How images start; what does not look like something that a pipeline has built is not in the registry."""
 HOTFIX_COMMIT: Final = "9f3c2ab41d07e65b8a2f90c4d1375e6ab08c44d2"
 """What the receipt reader serves and no run was ever trained from."""
 
@@ -47,10 +60,24 @@ class _Event:
     act: Callable[[], object]
 
 
-async def build(*, seed: int, speed: float, began: datetime, size: Size = "normal") -> World:
-    """Return the world as of `began`, its clock not yet live."""
+async def build(
+    *,
+    seed: int,
+    speed: float,
+    began: datetime,
+    size: Size = "normal",
+    web: str = "",
+    monitored: timedelta = MONITORED,
+) -> World:
+    """Return the world as of `began`, its clock not yet live.
+
+    Args:
+        monitored: For how long monitoring has watched the models.
+        web: Where GitHub's pages for people are going to be, if that is known.
+    """
     present = WorldClock(began, speed)
     github = GitHubStore(present, seed=seed)
+    github.web = web or github.web
     past = play_past(github, seed=seed, began=began)
     if size == "large":
         bulk_activity.fill_github(github, seed=seed, began=began)
@@ -60,11 +87,7 @@ async def build(*, seed: int, speed: float, began: datetime, size: Size = "norma
     clock = WorldClock(first, speed)
     github.clock = clock
     cluster = Cluster(clock, seed=seed)
-    cluster.behaviours += [
-        ImageBehaviour("*/ranker:*", start_seconds=3.5),
-        ImageBehaviour("*/fraud:*", start_seconds=5.0),
-        ImageBehaviour("*/vision-ocr:*", start_seconds=6.0),
-    ]
+    cluster.behaviours += BUILT
     install_istio(cluster)
     install_argo(cluster)
     traffic = Traffic(clock, cluster, seed=seed)
@@ -77,14 +100,14 @@ async def build(*, seed: int, speed: float, began: datetime, size: Size = "norma
         events += _rollouts(model, past, fleet, began)
     events += _surroundings(cluster, first, began)
     if size == "large":
-        cluster.behaviours += bulk_activity.BEHAVIOURS
+        cluster.behaviours[:0] = bulk_activity.BEHAVIOURS
         events += [_Event(at, partial(cluster.apply, manifest)) for at, manifest in bulk_activity.rollouts(seed, began)]
-    monitored = began - MONITORED
+    watched = began - monitored
     controllers = asyncio.create_task(cluster.run())
     events.sort(key=lambda event: event.at)
-    await _live_through(clock, [event for event in events if event.at < monitored], monitored)
+    await _live_through(clock, [event for event in events if event.at < watched], watched)
     scrapes = asyncio.create_task(traffic.run(REHEARSED_SCRAPE_SECONDS))
-    await _live_through(clock, [event for event in events if event.at >= monitored], began)
+    await _live_through(clock, [event for event in events if event.at >= watched], began)
     for task in (controllers, scrapes):
         task.cancel()
     await asyncio.wait([controllers, scrapes])
@@ -103,7 +126,7 @@ def _surroundings(cluster: Cluster, first: datetime, began: datetime) -> list[_E
     made = [_Event(first, partial(cluster.apply, manifest)) for manifest in surroundings.manifests()]
     for version, at in ((17, began - timedelta(hours=70)), (18, began - timedelta(minutes=50))):
         made.append(_Event(at, partial(cluster.apply, surroundings.rollout(version))))
-    made.append(_Event(began - MONITORED, partial(cluster.apply, surroundings.autoscaler())))
+    made.append(_Event(began - AUTOSCALED, partial(cluster.apply, surroundings.autoscaler())))
     return made
 
 

@@ -16,11 +16,13 @@ class Pipeline:
 
     Attributes:
         stages: The jobs in the order that `needs` gives them; those of one stage run side by side.
+        on: The events that start it; it can be dispatched as well.
     """
 
     name: str
     path: str
     stages: tuple[tuple[JobPlan, ...], ...]
+    on: tuple[str, ...] = ("workflow_dispatch",)
 
     @property
     def jobs(self) -> tuple[JobPlan, ...]:
@@ -32,18 +34,19 @@ class Pipeline:
         return replace(self, stages=((replace(plan, needs=()),),))
 
 
-def _pipeline(name: str, file: str, *stages: tuple[JobPlan, ...]) -> Pipeline:
+def _pipeline(name: str, file: str, on: tuple[str, ...], *stages: tuple[JobPlan, ...]) -> Pipeline:
     """Return a pipeline each of whose jobs needs those of the stage before its own."""
     made: list[tuple[JobPlan, ...]] = []
     for stage in stages:
         needs = tuple(job.name for job in made[-1]) if made else ()
         made.append(tuple(replace(job, needs=needs) for job in stage))
-    return Pipeline(name, f".github/workflows/{file}", tuple(made))
+    return Pipeline(name, f".github/workflows/{file}", tuple(made), on)
 
 
 CI: Final = _pipeline(
     "ML CI Pipeline",
     "ml-ci.yml",
+    ("push", "pull_request", "schedule"),
     (JobPlan("lint-and-format", (CHECKOUT, PYTHON, "Ruff", "Mypy")),),
     (
         JobPlan("unit-tests", (CHECKOUT, PYTHON, "Install", "Pytest with coverage", "Upload coverage")),
@@ -54,6 +57,7 @@ CI: Final = _pipeline(
 CD: Final = _pipeline(
     "ML CD Pipeline",
     "ml-cd.yml",
+    ("workflow_run", "workflow_dispatch", "repository_dispatch"),
     (
         JobPlan(
             "full-training",
@@ -74,11 +78,13 @@ CD: Final = _pipeline(
 ROLLBACK: Final = _pipeline(
     "Auto Rollback on Failure",
     "auto-rollback.yml",
+    ("workflow_run",),
     (JobPlan("rollback", ("Wait 5 minutes", "Query Prometheus", "Rollout undo", "Rollout status", "Notify Slack")),),
 )
 QUALITY: Final = _pipeline(
     "PR Quality Checks",
     "pr-quality.yml",
+    ("pull_request",),
     (JobPlan("pr-checklist", (CHECKOUT, "Changed files", "Post checklist")),),
 )
 PIPELINES: Final = (CI, CD, ROLLBACK, QUALITY)

@@ -1,12 +1,12 @@
 """MLflow as the pipelines of the world use it: over its REST interface, like everybody else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import httpx
 
 from mlops_tui.demo.runner import StepFailed
-from mlops_tui.demo.seeding import artifact_uri, run_tags
+from mlops_tui.demo.seeding import artifact_path, artifact_uri, model_description, run_tags
 from mlops_tui.demo.story import MODELS, Model
 
 _MOST_VERSIONS: Final = 2000
@@ -20,10 +20,11 @@ class RegistryError(StepFailed):
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The version that the alias `champion` points at, and the highest one in the stage `Production`."""
+    """The versions that the aliases `champion` and `previous` point at, and the highest in the stage `Production`."""
 
     champion: int | None
     production: int | None
+    previous: int | None = field(default=None, compare=False)
 
 
 class Registry(Protocol):
@@ -93,6 +94,7 @@ class RestRegistry:
             "description": description,
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
         }
+        await self._store_model(model, run_id)
         created = await self._call("POST", "model-versions/create", body)
         return int(created["model_version"]["version"])
 
@@ -115,10 +117,10 @@ class RestRegistry:
 
     async def in_use(self, model: Model) -> InUse:
         found = (await self._call("GET", "registered-models/get", {"name": model.name}))["registered_model"]
-        champions = [int(entry["version"]) for entry in found.get("aliases", ()) if entry["alias"] == "champion"]
+        aliases = {entry["alias"]: int(entry["version"]) for entry in found.get("aliases", ())}
         latest = found.get("latest_versions", ())
         production = [int(entry["version"]) for entry in latest if entry["current_stage"] == "Production"]
-        return InUse(next(iter(champions), None), max(production, default=None))
+        return InUse(aliases.get("champion"), max(production, default=None), aliases.get("previous"))
 
     async def in_stage(self, model: Model, stage: str) -> list[int]:
         asked = {"filter": f"name = '{model.name}'", "max_results": _MOST_VERSIONS}
@@ -128,6 +130,15 @@ class RestRegistry:
     async def close(self) -> None:
         """Give back the connections."""
         await self._client.aclose()
+
+    async def _store_model(self, model: Model, run_id: str) -> None:
+        path = f"../mlflow-artifacts/artifacts/{artifact_path(experiment_id(model), run_id)}"
+        try:
+            response = await self._client.put(path, content=model_description(run_id).encode())
+        except httpx.TransportError as error:
+            raise RegistryError(f"{path}: {type(error).__name__}") from error
+        if response.status_code != 200:
+            raise RegistryError(f"{path}: HTTP {response.status_code}: {response.text[:200]}")
 
     async def _call(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:

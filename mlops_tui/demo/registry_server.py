@@ -17,12 +17,16 @@ import uuid
 import warnings
 from collections.abc import Iterable, MutableMapping
 from pathlib import Path
+from typing import Final
 
 from mlops_tui.demo import Size
 from mlops_tui.demo.leash import remove_tree, watch
-from mlops_tui.demo.seeding import seed_bulk, seed_registry
+from mlops_tui.demo.seeding import date_default, seed_bulk, seed_registry, write_models
 from mlops_tui.demo.story import Release
 from mlops_tui.domain.clock import ScaledClock
+
+ARTIFACTS: Final = "artifacts"
+"""The folder of the artifact store, in the world's."""
 
 
 def server_environment(environment: MutableMapping[str, str], home: Path) -> None:
@@ -39,7 +43,7 @@ def server_environment(environment: MutableMapping[str, str], home: Path) -> Non
         _MLFLOW_SERVER_FILE_STORE=database,
         _MLFLOW_SERVER_REGISTRY_STORE=database,
         _MLFLOW_SERVER_ARTIFACT_ROOT="mlflow-artifacts:/",
-        _MLFLOW_SERVER_ARTIFACT_DESTINATION=str(home / "artifacts"),
+        _MLFLOW_SERVER_ARTIFACT_DESTINATION=str(home / ARTIFACTS),
         _MLFLOW_SERVER_SERVE_ARTIFACTS="true",
     )
 
@@ -62,7 +66,7 @@ def main() -> None:
     pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     watch(0, end, pieces.put)
     server_environment(os.environ, home)
-    _serve(socket.socket(fileno=options.socket), pieces)
+    _serve(home, socket.socket(fileno=options.socket), pieces)
 
 
 def _live_in(clock: ScaledClock, seed: int) -> None:
@@ -86,7 +90,7 @@ def past_line(past: Iterable[Release], *, seed: int, clock: ScaledClock, size: S
     return json.dumps(document).encode() + b"\n"
 
 
-def _serve(listener: socket.socket, pieces: "queue.SimpleQueue[bytes]") -> None:
+def _serve(home: Path, listener: socket.socket, pieces: "queue.SimpleQueue[bytes]") -> None:
     import uvicorn
 
     with warnings.catch_warnings():
@@ -98,7 +102,10 @@ def _serve(listener: socket.socket, pieces: "queue.SimpleQueue[bytes]") -> None:
     store = handlers._get_tracking_store()
     past = json.loads(_first_line(pieces))
     clock, seed = ScaledClock.parse(past["clock"]), past["seed"]
-    seed_registry(store, [Release.from_json(release) for release in past["releases"]], seed=seed, began=clock.start)
+    releases = [Release.from_json(release) for release in past["releases"]]
+    seed_registry(store, releases, seed=seed, began=clock.start)
+    write_models(home / ARTIFACTS, releases)
+    date_default(store, clock.start)
     if past["size"] == "large":
         seed_bulk(store, seed=seed, began=clock.start)
     _live_in(clock, seed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mlops_tui.demo.kubernetes import ApiError, Cluster
+from mlops_tui.demo.kubernetes.resources import REPLICA_SETS
 
 _ROUTES: Final = ("Service", "VirtualService", "DestinationRule")
 
@@ -171,9 +172,10 @@ class Routing:
     def _deployment(self, metadata: Mapping[str, Any]) -> str:
         for owner in metadata.get("ownerReferences") or ():
             if owner["kind"] == "ReplicaSet":
-                found = self._cluster.get("ReplicaSet", metadata["namespace"], owner["name"])
-                above = (found or {}).get("metadata", {}).get("ownerReferences") or ()
-                return str(above[0]["name"] if above else owner["name"])
+                # Read, and so not copied as `Cluster.get` does: every change of a pod comes here.
+                found = self._cluster.store.get(REPLICA_SETS, metadata["namespace"], owner["name"])
+                above = None if found is None else found.owner()
+                return str(above["name"] if above else owner["name"])
         return str(metadata["labels"].get("app", metadata["name"]))
 
 

@@ -58,7 +58,9 @@ class Scenario:
         # Apart from the train's own: what users start must not change what the trains draw.
         self._helpers = {model.repository: Train(model, self._yard, seed=~seed) for model in MODELS}
         self._people = People(self._yard, seed=seed)
-        self._elsewhere = random.Random(f"{seed}/elsewhere")
+        self._elsewhere = Runner(world.clock, world.github, random.Random(f"{seed}/elsewhere"))
+        self._played_elsewhere: set[int] = set()
+        """The runs of other repositories that are being played."""
 
     async def run(self) -> None:
         """Play until cancelled."""
@@ -74,11 +76,17 @@ class Scenario:
             group.create_task(self._people.work())
             group.create_task(self._people.check_pushes())
             group.create_task(self._people.change_by_hand())
+            for repository in self._github.repositories.values():
+                for run in repository.timeline if repository.full_name not in self._trains else ():
+                    if run.latest.status == "in_progress":
+                        self._spawn(self._play_elsewhere(run))
 
     def _react(self, event: StoreEvent) -> None:
         """Play what a client of the server started; everything else the trains see for themselves."""
         if event.action in ("rerun", "dispatch"):
             self._spawn(self._play_again(event))
+        elif event.action == "approved" and event.repository not in self._trains:
+            self._spawn(self._play_elsewhere(self._github.run(event.repository, event.number)))
         else:
             self._people.react(event)
 
@@ -107,10 +115,17 @@ class Scenario:
         await self._helpers[repository].play_again(run, pipeline, candidate)
 
     async def _play_elsewhere(self, run: Run) -> None:
-        """Play a run of a repository that the story is not about: its jobs, one after the other."""
+        """Play on a run of a repository that the story is not about; of a foreign workflow one job after the other."""
+        if run.id in self._played_elsewhere:
+            return
         stages = tuple((job.plan,) for job in run.latest.jobs)
-        pipeline = Pipeline(run.workflow.name, run.workflow.path, stages)
-        await Runner(self._clock, self._github, self._elsewhere).play(run.repository.full_name, run.id, pipeline)
+        unknown = Pipeline(run.workflow.name, run.workflow.path, stages)
+        pipeline = next((pipeline for pipeline in PIPELINES if pipeline.name == run.workflow.name), unknown)
+        self._played_elsewhere.add(run.id)
+        try:
+            await self._elsewhere.play(run.repository.full_name, run.id, pipeline)
+        finally:
+            self._played_elsewhere.discard(run.id)
 
     def _promoted_by_hand(self, model: Model, version: int, previous: int | None) -> None:
         """Deliver what somebody promoted, unless that is under way."""

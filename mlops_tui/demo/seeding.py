@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from mlops_tui.demo import bulk
@@ -42,6 +43,15 @@ def seed_bulk(store: Store, *, seed: int, began: datetime) -> None:
     """Add the models of a large world's teams to what `seed_registry` wrote: some seconds for 20,000 versions."""
     models = enumerate(bulk.team_models(seed), start=len(MODELS) + 1)
     _seed(store, (_rows_of(list(bulk.team_releases(model, seed, began)), n, seed, began) for n, model in models))
+
+
+def date_default(store: Store, began: datetime) -> None:
+    """Let MLflow's own experiment, which it makes when it first starts, be as old as the world."""
+    from mlflow.store.tracking.dbmodels.models import SqlExperiment
+
+    at = _millis(began)
+    with store.ManagedSessionMaker(read_only=False) as session:
+        session.query(SqlExperiment).filter_by(experiment_id=0).update({"creation_time": at, "last_update_time": at})
 
 
 def _seed(store: Store, models: Iterable[Iterable[Row]]) -> None:
@@ -88,6 +98,24 @@ def _row(mapped: Any, **values: object) -> Row:
 def artifact_uri(experiment: int, run_id: str) -> str:
     """Return where a run keeps its artifacts, as the server says it."""
     return f"mlflow-artifacts:/{experiment}/{run_id}/artifacts"
+
+
+def artifact_path(experiment: int, run_id: str) -> str:
+    """Return where the store keeps the description of a run's model."""
+    return f"{experiment}/{run_id}/artifacts/model/MLmodel"
+
+
+def model_description(run_id: str) -> str:
+    """Return what a model's own file says: a version without one could not be rolled back to."""
+    return f"artifact_path: model\nflavors:\n  python_function:\n    loader_module: serving\nrun_id: {run_id}\n"
+
+
+def write_models(folder: Path, past: Iterable[Release]) -> None:
+    """Write the file that each version's model consists of into the artifact store at `folder`."""
+    for release in past:
+        path = folder / artifact_path(MODELS.index(release.model) + 1, release.run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(model_description(release.run_id), encoding="utf-8")
 
 
 def _millis(moment: datetime) -> int:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 
 from mlops_tui.demo.fleet import PRODUCTION, STAGING
@@ -13,7 +14,7 @@ from mlops_tui.demo.kubernetes import Cluster
 from mlops_tui.demo.prometheus.buckets import bucket_quantile
 from mlops_tui.demo.prometheus.families import Family
 from mlops_tui.demo.prometheus.ranges import rate
-from mlops_tui.demo.prometheus.storage import NAME, STALE, Labels, SampleStore, Series, labels_of
+from mlops_tui.demo.prometheus.storage import NAME, STALE, Labels, Matcher, SampleStore, Series, labels_of
 from mlops_tui.demo.routing import Backends, Pod, Routing
 from mlops_tui.demo.story import MODELS
 from mlops_tui.domain.clock import Clock
@@ -129,13 +130,15 @@ class _Counts:
 
     def record(self, at: int) -> None:
         """Add a sample of each counter."""
+        requested = self._requested // 1
         self.up.append(at, 1.0)
-        self.requests.append(at, float(int(self._requested)))
-        self.errors.append(at, float(int(self._failed)))
-        for series, counted in zip(self.buckets, (*self._within, self._requested), strict=True):
-            series.append(at, float(int(counted)))
+        self.requests.append(at, requested)
+        self.errors.append(at, self._failed // 1)
+        for series, counted in zip(self.buckets, self._within, strict=False):
+            series.append(at, counted // 1)
+        self.buckets[-1].append(at, requested)
         self.sum.append(at, self._seconds)
-        self.count.append(at, float(int(self._requested)))
+        self.count.append(at, requested)
 
     def end(self, at: int) -> None:
         """Mark the series as ended."""
@@ -201,7 +204,8 @@ class Traffic:
         end = round(self.clock.now().timestamp() * 1000)
         start = end - round(seconds * 1000)
         rates = {}
-        for series in self.store.select([(label, value.__eq__) for label, value in labels.items()], name):
+        matchers = [Matcher.equals(label, value) for label, value in labels.items()]
+        for series in self.store.select(matchers, name, start):
             window = series.window(start, end)
             if window is not None and (value := rate(window)) is not None:
                 rates[series.labels] = value
@@ -324,11 +328,14 @@ class Traffic:
     def _noise(self, key: str, at: float, period: float) -> float:
         """Return a value of -1 to 1 that changes smoothly within `period` seconds."""
         step, weight = divmod(at / period, 1.0)
-        before, after = (
-            int.from_bytes(hashlib.blake2b(f"{self._seed}/{key}/{edge:.0f}".encode(), digest_size=4).digest())
-            for edge in (step, step + 1)
-        )
+        before, after = (_drawn(f"{self._seed}/{key}/{edge:.0f}") for edge in (step, step + 1))
         return (before * (1 - weight) + after * weight) / 2**31 - 1
+
+
+@lru_cache(maxsize=512)
+def _drawn(key: str) -> int:
+    """Return a number below 2**32 that follows from a text."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest())
 
 
 def _capacity(model: str) -> float:

@@ -23,7 +23,8 @@ from mlops_tui.demo.pipelines import (
     tick,
 )
 from mlops_tui.demo.runner import Console, Runner
-from mlops_tui.demo.story import BOT, OPERATOR, Model, subject
+from mlops_tui.demo.shipping import publish
+from mlops_tui.demo.story import BOT, Model, subject
 from mlops_tui.demo.troubles import EXPIRED_CREDENTIALS, OUT_OF_MEMORY, TIMED_OUT, Trouble
 from mlops_tui.demo.yard import EXPECTED, Candidate, Yard
 
@@ -105,7 +106,7 @@ class Train:
     async def _resume(self, run_id: int) -> None:
         release = self._yard.past.release(self._model, self._model.challenger)
         candidate = self._yard.candidates[self._model.repository, release.commit]
-        candidate.previous = self._model.champion - 1
+        candidate.previous, candidate.earlier = self._model.champion - 1, self._model.champion - 2
         await self._deliver(run_id, candidate, FIRST_APPROVAL_SECONDS)
 
     async def _release(self) -> None:
@@ -233,7 +234,8 @@ class Train:
         works = {**Checks(self._model, self._yard).works, **delivery.works}
         reviewing = self._yard.spawn(self._approve(run_id, patience))
         try:
-            await self._runner.play(repo, run_id, pipeline, works)
+            if await self._runner.play(repo, run_id, pipeline, works):
+                publish(self._github, self._model, candidate.version, candidate.commit)
         finally:
             reviewing.cancel()
         if delivery.promoted:
@@ -252,7 +254,7 @@ class Train:
                 await self._clock.sleep(self._random.uniform(*patience))
                 if "production" in run.pending:
                     self._github.review_deployment(
-                        repo, run_id, "production", "approved", OPERATOR, "Figures look good"
+                        repo, run_id, "production", "approved", self._model.owners[0], "Figures look good"
                     )
 
 

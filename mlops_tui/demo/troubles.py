@@ -126,7 +126,7 @@ TIMED_OUT: Final = Trouble(
     lasts=(40, 80),
     heals="The author trains on a sample and raises the timeout.",
     after=240,
-    annotation="The job running on runner gpu-runner-2 has exceeded the maximum execution time of 360 minutes.",
+    annotation="The job has exceeded the maximum execution time of 6h0m0s",
     error=Error(
         "TimeoutError",
         "epoch 5 of 8 was not finished after 360 minutes",

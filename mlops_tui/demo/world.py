@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mlops_tui.demo.kubernetes.tls import Certificate
 
 KUBERNETES_TOKENS: Final = {"admin": "demo-admin", "oncall": "demo-oncall"}
+API_PATH: Final = "/api/v3"
+"""Of GitHub's REST API, as on GitHub Enterprise Server."""
 LOG_NAME: Final = "world.log"
 _NEEDED: Final = ("flask", "graphql", "httpx", "promql_parser", "sqlalchemy", "starlette", "trustme", "uvicorn")
 _BACKLOG: Final = 128
@@ -73,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         with _home(options.home):
             return _run(options)
     except StartError as error:
-        print(f"mlops-tui demo: {error}", file=_Terminal.stream)
+        print(error, file=_Terminal.stream)
         return 1
 
 
@@ -139,7 +141,7 @@ def _publish(
 ) -> Addresses:
     kubeconfig = home / "kubeconfig"
     write_kubeconfig(kubeconfig, cluster, KUBERNETES_TOKENS, proof.ca_pem)
-    github = f"{urls['github']}/api/v3"
+    github = urls["github"] + API_PATH
     places = Places(github=github, mlflow=urls["mlflow"], kubeconfig=kubeconfig)
     config = write_settings(home, places, options.size)
     return Addresses(
@@ -154,7 +156,8 @@ def _publish(
 
 
 def _listen() -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Named, as asyncio lets answers go out undelayed (TCP_NODELAY) only where the protocol is known to be TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(_BACKLOG)
     return listener
@@ -225,8 +228,15 @@ async def _live(stage: _Stage) -> int:
     for failure in failures:
         if failure is not None:
             _logger.error("the world ends: %s", "".join(traceback.format_exception(failure)))
-            raise StartError(f"{type(failure).__name__}: {failure}") from failure
+            raise _as_start_error(failure) from failure
     return 0
+
+
+def _as_start_error(failure: BaseException) -> StartError:
+    """Return what ended the world, in one line."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure if isinstance(failure, StartError) else StartError(f"{type(failure).__name__}: {failure}")
 
 
 async def _outlive(registry: "subprocess.Popen[bytes]") -> None:
@@ -250,24 +260,27 @@ async def _play(stage: _Stage) -> None:
     from mlops_tui.demo.traffic import REHEARSED_SCRAPE_SECONDS, SCRAPE_SECONDS
 
     seed, size, clock = stage.options.seed, stage.options.size, stage.options.clock
-    world = await build(seed=seed, speed=clock.speed, began=clock.start, size=size)
+    web = stage.addresses["github_api_url"].removesuffix(API_PATH)
+    world = await build(seed=seed, speed=clock.speed, began=clock.start, size=size, web=web)
     assert stage.registry.stdin is not None
     stage.registry.stdin.write(past_line(world.past.all_releases, seed=seed, clock=clock, size=size))
     stage.registry.stdin.flush()
     world.github.tokens[GITHUB_TOKEN] = github.Token(OPERATOR)
-    world.github.tokens[GITHUB_READONLY_TOKEN] = github.Token(OPERATOR, "read-only")
+    readable = ("actions", "contents", "deployments", "issues", "metadata", "pull_requests", "statuses")
+    world.github.tokens[GITHUB_READONLY_TOKEN] = github.Token(OPERATOR, permissions=dict.fromkeys(readable, "read"))
     roles = {token: role for role, token in KUBERNETES_TOKENS.items()}
-    world.clock.go_live(time.time() - clock.since)
     listeners = stage.listeners
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve(github.create_app(world.github), listeners.github))
-        group.create_task(serve(kubernetes.create_app(world.cluster, roles), listeners.kubernetes, stage.proof))
-        group.create_task(serve(prometheus.create_app(world.traffic), listeners.prometheus))
         # Faster stories are looked at less often, but never so seldom that a rate over a minute has nothing to go by.
         every = SCRAPE_SECONDS if clock.speed <= _FAST else REHEARSED_SCRAPE_SECONDS
         registry = RestRegistry(stage.addresses["mlflow_tracking_uri"])
-        play = Scenario(world, registry, seed=seed, scrape_seconds=every)
-        group.create_task(play.run())
+        group.create_task(Scenario(world, registry, seed=seed, scrape_seconds=every).run())
+        # Everybody is at their place before the clock runs: however long the start took, the story begins the same.
+        await world.clock.advance(0)
+        world.clock.go_live(time.time() - clock.since)
+        group.create_task(serve(github.create_app(world.github), listeners.github))
+        group.create_task(serve(kubernetes.create_app(world.cluster, roles), listeners.kubernetes, stage.proof))
+        group.create_task(serve(prometheus.create_app(world.traffic), listeners.prometheus))
         await answer(_questions(stage.addresses), _READY_SECONDS, stage.proof.client_context())
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps(stage.addresses), flush=True)  # noqa: T201

@@ -29,7 +29,7 @@ class Candidate:
     Attributes:
         batch: The batch size that its training is started with.
         trouble: What every training from this commit runs into.
-        previous: The champion that it replaced.
+        previous: The champion that it replaced; `earlier` the one before that.
         by_hand: Whether somebody promoted it past the pipelines.
     """
 
@@ -42,6 +42,7 @@ class Candidate:
     batch: int = 64
     trouble: Trouble | None = None
     previous: int | None = None
+    earlier: int | None = None
     by_hand: bool = False
 
     def image(self, model: Model) -> str:

@@ -72,10 +72,15 @@ class GateResult(Frozen):
 
 
 class Concern(Frozen):
-    """Something to know before going on, and what to do about it."""
+    """Something to know before going on, and what to do about it.
+
+    Attributes:
+        permission: Whether it is a permission that is missing.
+    """
 
     text: Line
     hint: Line = ""
+    permission: bool = False
 
 
 class Demand(Frozen):

@@ -103,7 +103,7 @@ def _refusal(pending: Json) -> tuple[Concern, ...]:
     reviewers = [each.get("reviewer") or {} for each in pending.get("reviewers") or ()]
     names = [str(each.get("login") or each.get("slug") or "") for each in reviewers]
     hint = f"one of its reviewers may: {', '.join(filter(None, names))}" if any(names) else ""
-    return (Concern(text=f"you may not approve {_name(pending)}", hint=hint),)
+    return (Concern(text=f"you may not approve {_name(pending)}", hint=hint, permission=True),)
 
 
 def _doubts(chosen: Sequence[Json], decision: str) -> tuple[Concern, ...]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from mlops_tui.domain.clock import Clock
-from mlops_tui.domain.errors import Conflict, Missing, Refused, SourceError
+from mlops_tui.domain.errors import Conflict, Missing, OutcomeUnknown, Refused, SourceError
 from mlops_tui.operations.systems import ClusterSystem
 
 KIND: Final = "leases.coordination.k8s.io"
@@ -34,13 +34,17 @@ class ReleaseLock:
         self._renewing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
-        try:
+        lease: dict[str, Any] | None = None
+        with contextlib.suppress(Missing):
             lease = await self._cluster.get(KIND, self._namespace, NAME)
-        except Missing:
-            await self._create()
-        else:
+        if lease is not None:
             self._refuse_if_held(lease)
-            await self._take(lease)
+        try:
+            await (self._create() if lease is None else self._take(lease))
+        except OutcomeUnknown as error:
+            # Nothing else was sent yet: whoever has it by now knows, and it expires.
+            if not await self._is_ours():
+                raise Refused(f"the release lock of {self._namespace} was not taken: {error.message}") from error
         self._renewing = asyncio.create_task(self._renew())
 
     async def __aexit__(
@@ -79,7 +83,21 @@ class ReleaseLock:
             await self._clock.sleep(HOLD_SECONDS / 3)
             # A renewal that fails is no reason to stop: the preconditions of the steps see whoever came between.
             with contextlib.suppress(SourceError):
-                await self._put(self._spec())
+                try:
+                    await self._put(self._spec())
+                except (Conflict, OutcomeUnknown):
+                    await self._is_ours()
+
+    async def _is_ours(self) -> bool:
+        """Look who holds the lease, and go on from there where it is us."""
+        try:
+            lease = await self._cluster.get(KIND, self._namespace, NAME)
+        except SourceError:
+            return False
+        ours = bool((lease.get("spec") or {}).get("holderIdentity") == self._holder)
+        if ours:
+            self._lease = lease
+        return ours
 
     async def _put(self, spec: dict[str, Any]) -> None:
         body = {**self._lease, "spec": {**(self._lease.get("spec") or {}), **spec}}

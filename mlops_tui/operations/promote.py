@@ -30,7 +30,7 @@ class Promote(Verb):
     kind = RowKind.VERSION
     target = "MODEL@VERSION"
     address = "{model}@{version}"
-    summary = "Make a model version serve an environment"
+    summary = "Approve a model version for an environment"
     parameters = (
         Parameter("archive", "whether what was in the stage is archived: yes, the default, or no", FieldKind.CHOICE),
     )

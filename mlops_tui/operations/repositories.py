@@ -84,7 +84,7 @@ async def not_permitted(forge: ForgeSystem, repository: str, *needs: str) -> tup
             return ()  # where nobody says it, trying will
         if found.allowed is not False:
             return ()
-        refused.append(Concern(text=f"no permission {need} in {repository}", hint=found.hint))
+        refused.append(Concern(text=f"no permission {need} in {repository}", hint=found.hint, permission=True))
     return tuple(refused[:1])
 
 

@@ -14,10 +14,12 @@ from mlops_tui.operations.rollouts import (
     cause,
     find,
     follow,
+    followed,
     gitops,
     leave_event,
     not_permitted,
     patch,
+    settled,
 )
 from mlops_tui.operations.systems import Json
 
@@ -44,13 +46,14 @@ class Restart(Verb):
             accepted.append(await patch(target, lambda now: _stamped(now, stamp, why), title))
             await leave_event(target, execution, "Restarted", "restarted")
 
-        async def happened() -> bool:
-            now = await target.cluster.get(DEPLOYMENTS, target.namespace, target.name)
+        def look(now: Json) -> bool:
             accepted.append(now)
             return _stamp(now) != _stamp(target.body)
 
-        async def verify(execution: Execution) -> str:
-            return await follow(target, execution, generation=int(accepted[-1]["metadata"]["generation"]))
+        async def happened() -> bool | None:
+            return await settled(target, look)
+
+        verify = followed(target, accepted, "template", "paused")
 
         return Draft(
             title=title,
@@ -104,9 +107,8 @@ class _Halt(Verb):
             await patch(target, self._prepare(), title)
             await leave_event(target, execution, self.done.capitalize(), self.done)
 
-        async def happened() -> bool:
-            now = await target.cluster.get(DEPLOYMENTS, target.namespace, target.name)
-            return bool(now["spec"].get("paused")) is self.pauses
+        async def happened() -> bool | None:
+            return await settled(target, lambda now: bool(now["spec"].get("paused")) is self.pauses)
 
         words = {True: "paused", False: "rolling out"}
         undo = "resume" if self.pauses else "pause"
@@ -134,7 +136,7 @@ class _Halt(Verb):
             now = await target.cluster.get(DEPLOYMENTS, target.namespace, target.name)
             if self.pauses:
                 return f"{target.address} is paused"
-            return await follow(target, execution, generation=int(now["metadata"]["generation"]))
+            return await follow(target, execution, now, "template", "paused")
 
         return verify
 

@@ -218,7 +218,7 @@ def _journal(journal: Journal, present: Target) -> list[Served]:
         for record in journal.records()
         if record.event in ("outcome", "resolved")
         and record.state is OperationState.DONE
-        and record.request.verb in ("promote", "restore")
+        and record.request.verb in ("promote", "restore", "rollback-release")
         and record.environment == present.environment
         and record.facts.get("model") == present.model
     ]

@@ -4,7 +4,6 @@ What is left behind is what kubectl leaves: the template of the old ReplicaSet w
 the place of the Deployment's own, but for those that belong to the Deployment itself (kubectl's `rollback.go`).
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +12,7 @@ from mlops_tui.domain.base import RowKind
 from mlops_tui.domain.errors import ConfigError
 from mlops_tui.domain.operation import Change, Choice, Concern, FieldKind, PlanField, PlanRequest
 from mlops_tui.operations.base import Draft, Execution, Parameter, Place, Step, Verb
+from mlops_tui.operations.journal import Record
 from mlops_tui.operations.rollouts import (
     CHANGE_CAUSE,
     DEPLOYMENTS,
@@ -20,11 +20,12 @@ from mlops_tui.operations.rollouts import (
     REVISION,
     Target,
     find,
-    follow,
+    followed,
     gitops,
     leave_event,
     not_permitted,
     patch,
+    settled,
 )
 from mlops_tui.operations.systems import Json
 
@@ -75,8 +76,19 @@ class Rollback(Verb):
             undo=self._undo(request, target, current),
             lock=target.namespace,
             patience=600.0,
-            facts={"revision": str(chosen or ""), "from": str(current or ""), "image": _images(present)},
+            facts={
+                "revision": str(chosen or ""),
+                "replica_set": history[chosen]["metadata"]["name"] if chosen is not None else "",
+                "from": str(current or ""),
+                "image": _images(present),
+            },
         )
+
+    async def happened(self, record: Record, place: Place) -> bool | None:
+        # By the ReplicaSet: revisions that are rolled out again get new numbers.
+        target = await find(record.request.model_copy(update={"environment": record.environment}), place)
+        revision = await target.cluster.get(REPLICA_SETS, target.namespace, record.facts["replica_set"])
+        return _template(target.body) == _template(revision)
 
     def _chosen(
         self, request: PlanRequest, target: Target, history: dict[int, Json], current: int | None
@@ -96,8 +108,9 @@ class Rollback(Verb):
     def _undo(request: PlanRequest, target: Target, current: int | None) -> PlanRequest | None:
         if current is None:
             return None
-        # The revision gets a new number once it is rolled out again, so that going back is to "the one before".
-        return request.model_copy(update={"environment": target.environment, "parameters": {}})
+        # Going back gives the old revision a new number, and leaves the present one its own.
+        back = {"to_revision": str(current)}
+        return request.model_copy(update={"environment": target.environment, "parameters": back})
 
     @staticmethod
     def _step(target: Target, revision: Json, title: str) -> Step:
@@ -108,19 +121,14 @@ class Rollback(Verb):
             number = revision["metadata"]["annotations"].get(REVISION, "?")
             await leave_event(target, execution, "RolledBack", f"rolled back to revision {number}")
 
-        async def happened() -> bool:
-            now = await target.cluster.get(DEPLOYMENTS, target.namespace, target.name)
+        def look(now: Json) -> bool:
             accepted.append(now)
             return _template(now) == _template(revision)
 
-        return Step(title[0].lower() + title[1:], act, happened, _followed(target, accepted))
+        async def happened() -> bool | None:
+            return await settled(target, look)
 
-
-def _followed(target: Target, accepted: list[Json]) -> Callable[[Execution], Awaitable[str]]:
-    async def verify(execution: Execution) -> str:
-        return await follow(target, execution, generation=int(accepted[-1]["metadata"]["generation"]))
-
-    return verify
+        return Step(title[0].lower() + title[1:], act, happened, followed(target, accepted, "template", "paused"))
 
 
 async def revisions(target: Target) -> dict[int, Json]:

@@ -10,10 +10,11 @@ from mlops_tui.operations.rollouts import (
     Target,
     autoscaler,
     find,
-    follow,
+    followed,
     gitops,
     leave_event,
     not_permitted,
+    settled,
     unchanged,
 )
 from mlops_tui.operations.systems import Json
@@ -35,7 +36,8 @@ class Scale(Verb):
         target = await find(request, place)
         wanted = self._wanted(request, target)
         scaler = await autoscaler(target)
-        title = f"Scale {target.address} from {target.replicas} to {wanted} replicas"
+        same = wanted == target.replicas
+        title = f"Scale {target.address}" + ("" if same else f" from {target.replicas} to {wanted} replicas")
         back = {"replicas": str(target.replicas)}
         return Draft(
             title=title,
@@ -49,7 +51,7 @@ class Scale(Verb):
             changes=(Change(what="replicas", before=str(target.replicas), after=str(wanted)),),
             warnings=(*_autoscaled(scaler), *gitops(target), *_empties(target, wanted)),
             refusals=await not_permitted(target, ("update", DEPLOYMENTS, "scale")),
-            idle=f"it asks for {wanted} replicas already" if wanted == target.replicas else "",
+            idle=f"it asks for {wanted} replicas already" if same else "",
             steps=(_step(target, wanted, title),),
             command=target.kubectl("scale", "deployment", target.name, f"--replicas={wanted}"),
             undo=request.model_copy(update={"parameters": back, "environment": target.environment}),
@@ -108,15 +110,15 @@ def _step(target: Target, wanted: int, title: str) -> Step:
             return
         raise Conflict(f"{title}: it changes faster than it can be read", "try again")
 
-    async def happened() -> bool:
-        now = await target.cluster.get(DEPLOYMENTS, target.namespace, target.name)
-        if now["metadata"].get("generation") == target.body["metadata"].get("generation"):
-            return False
-        accepted.append(now)
-        return bool(now["spec"].get("replicas", 1) == wanted)
+    def look(now: Json) -> bool | None:
+        # Every change of the specification counts one up: after one, what it is now is what that one made of it.
+        changes = int(now["metadata"]["generation"]) - int(target.body["metadata"]["generation"])
+        if now["spec"].get("replicas", 1) == wanted and changes:
+            accepted.append(now)
+            return True
+        return False if changes <= 1 else None
 
-    async def verify(execution: Execution) -> str:
-        generation = int(accepted[-1]["metadata"].get("generation", 0))
-        return await follow(target, execution, generation=generation)
+    async def happened() -> bool | None:
+        return await settled(target, look)
 
-    return Step(f"scale {target.address} to {wanted}", act, happened, verify)
+    return Step(f"scale {target.address} to {wanted}", act, happened, followed(target, accepted, "replicas"))

@@ -16,9 +16,19 @@ _KUBERNETES_REVIEWS: Final = re.compile(
     r"/apis/(authorization\.k8s\.io/v1/selfsubject(access|rules)reviews"
     r"|authentication\.k8s\.io/v1(beta1|alpha1)?/selfsubjectreviews)"
 )
-_KUBERNETES_READS: Final = re.compile(r"/(api|apis|openapi|version|healthz|livez|readyz)(/.*)?")
-_KUBERNETES_CONNECTS: Final = re.compile(r".*/(exec|attach|portforward|proxy)(/.*)?")
+_SEGMENT: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]*[A-Za-z0-9])?"
+_KUBERNETES_ROOTS: Final = re.compile(rf"/(version|((openapi|healthz|livez|readyz)(/{_SEGMENT})*))")
+_KUBERNETES_OBJECTS: Final = re.compile(
+    rf"/(api|apis)|/apis/{_SEGMENT}"
+    rf"|/(api/v1|apis/{_SEGMENT}/{_SEGMENT})(/namespaces/{_SEGMENT})?(/{_SEGMENT}(/{_SEGMENT}(/(status|scale|log))?)?)?"
+)
+"""Kinds, lists, objects, and of what is below an object that which is read: exec, attach and proxy are not."""
 _GITHUB_QUERIES: Final = re.compile(r"(/api)?/graphql")
+_GRAPHQL_SILENT: Final = re.compile(
+    r'''"""(?:\\"""|(?!""").)*"""|"(?:[^"\\\n\r]|\\[^\n\r])*"|#[^\n\r]*''', flags=re.DOTALL
+)
+"""Block strings, strings and comments."""
+_GRAPHQL_WRITES: Final = re.compile(r"(?<![A-Za-z_])(mutation|subscription)(?![A-Za-z0-9_])")
 _MLFLOW_SEARCHES: Final = re.compile(r"/(ajax-)?api/[23]\.0/mlflow/(runs|experiments|logged-models)/search")
 
 
@@ -32,10 +42,9 @@ def only_reads(kind: SourceKind, method: str, path: str, body: Any = None) -> bo
     method, path = method.upper(), path.partition("?")[0]
     match kind:
         case SourceKind.KUBERNETES:
-            if ".." in path or "%" in path:
-                return False  # names have neither: somebody wants to be taken for somewhere else
+            # No name has dots, slashes or escapes that mean somewhere else: a path is one of these, or refused.
             if method == "GET":
-                return bool(_KUBERNETES_READS.fullmatch(path)) and not _KUBERNETES_CONNECTS.fullmatch(path)
+                return bool(_KUBERNETES_OBJECTS.fullmatch(path) or _KUBERNETES_ROOTS.fullmatch(path))
             return method == "POST" and bool(_KUBERNETES_REVIEWS.fullmatch(path))
         case SourceKind.GITHUB:
             if method in ("GET", "HEAD"):
@@ -61,11 +70,19 @@ def refuse_writes(kind: SourceKind, method: str, path: str, body: Any = None, *,
 def _is_query(body: Any) -> bool:
     if isinstance(body, bytes | str):
         try:
-            body = json.loads(body)
+            body = json.loads(body, object_pairs_hook=_once)
         except ValueError:
             return False
     if not isinstance(body, Mapping) or not isinstance(text := body.get("query"), str):
         return False
-    # Comments and strings first: neither may hide the word that counts.
-    plain = re.sub(r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|#[^\n\r]*', " ", text, flags=re.DOTALL)
-    return re.search(r"\b(mutation|subscription)\b", plain) is None
+    # Comments and strings first: neither may hide the word that counts. What is left of quotes ends nowhere.
+    plain = _GRAPHQL_SILENT.sub(" ", text)
+    return '"' not in plain and _GRAPHQL_WRITES.search(plain) is None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Raises `ValueError` where a name is in it twice: readers differ on which of them counts."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name twice")
+    return made

@@ -103,23 +103,33 @@ class _Proxy:
 
 
 @contextmanager
-def judging(target: str, check: Check, verify: ssl.SSLContext | bool = True) -> Iterator[tuple[str, Verdict]]:
+def judging(
+    target: str, check: Check, verify: ssl.SSLContext | bool = True, identity: tuple[Path, Path] | None = None
+) -> Iterator[tuple[str, Verdict]]:
     """Run a proxy in front of `target`, the scheme and host of a server; yields its own and the verdict.
 
     Args:
         verify: How to verify a target that speaks TLS.
+        identity: Certificate and key by which the proxy speaks TLS itself.
     """
     verdict = Verdict()
     proxy = _Proxy(target, check, verdict, verify)
     app = Starlette(routes=[Route("/{path:path}", proxy.answer, methods=METHODS)])
-    listener = socket.create_server(("127.0.0.1", 0))
+    # The protocol is named, as asyncio lets answers go out undelayed only where it is known to be TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    certificate, key = identity or (None, None)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", lifespan="off", ws="none", timeout_graceful_shutdown=1)
-    )
+        uvicorn.Config(
+            app, log_level="error", lifespan="off", ws="none", timeout_graceful_shutdown=1,
+            ssl_certfile=certificate, ssl_keyfile=key,
+        )
+    )  # fmt: skip
     thread = threading.Thread(target=lambda: asyncio.run(_serve(server, listener, proxy)))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", verdict
+        yield f"{'https' if identity else 'http'}://127.0.0.1:{listener.getsockname()[1]}", verdict
     finally:
         server.should_exit = True
         thread.join(10)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
@@ -16,10 +17,32 @@ _GRACE = 1
 
 
 class _Server(uvicorn.Server):
+    """A server that ends at once; uvicorn's own looks every tenth of a second whether it should, and is not alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # Signals are for the tests as a whole.
         yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # sets the headers of all answers
+        await self.ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self.server_state
+        for server in self.servers:
+            server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        deadline = time.monotonic() + _GRACE
+        while (state.connections or state.tasks) and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+        for task in state.tasks:
+            task.cancel()
 
 
 @contextlib.asynccontextmanager
@@ -38,11 +61,14 @@ async def serving(app: ASGIApp, certificate: Certificate | None = None) -> Async
         ssl_keyfile=certificate.keyfile if certificate else None,
     )
     server = _Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # The protocol is named, as asyncio lets answers go out undelayed only where it is known to be TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         task = asyncio.create_task(server.serve([listener]))
         try:
             yield f"{'https' if certificate else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.ended.set()
             await task
             await settle()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mlops_tui.demo.github.actions import ConflictError, RunWorld
-from mlops_tui.demo.github.logs import CANCELED, EXIT_CODE
+from mlops_tui.demo.github.logs import CANCELED, failure
 from mlops_tui.demo.github.model import Annotation, AnnotationLevel, Artifact, Job, LogLine, Step
 from mlops_tui.demo.github.steps import FIRST_OWN_NUMBER
 from mlops_tui.demo.github.world import NotFoundError
@@ -14,6 +14,7 @@ from mlops_tui.domain.clock import Clock
 
 RETENTION: Final = timedelta(days=90)
 """How long artifacts are kept, as by default on github.com."""
+_EXCEEDED: Final = "exceeded the maximum execution time of"
 _REJECTED: Final = "The deployment was rejected or didn't satisfy other protection rules."
 
 
@@ -146,17 +147,26 @@ class EvidenceWorld(RunWorld):
 
 
 def annotations_of(job: Job) -> list[Annotation]:
-    """Return all annotations of a job: those that GitHub makes of its conclusion, and those that were added."""
+    """Return all annotations of a job: those that GitHub makes of its conclusion, and those that were added.
+
+    An added one that says how much time the job had is the one that GitHub makes.
+    """
     automatic: tuple[str, ...] = ()
     if job.conclusion == "failure":
-        automatic = (EXIT_CODE if job.steps else _REJECTED,)
+        automatic = (failure(_log_of_failure(job)) if job.steps else _REJECTED,)
     elif job.conclusion == "cancelled":
         automatic = (CANCELED,)
     elif job.conclusion == "timed_out" and job.started_at and job.completed_at:
         minutes = max(1, int((job.completed_at - job.started_at).total_seconds() // 60))
         limit = f"{minutes // 60}h{minutes % 60}m0s" if minutes >= 60 else f"{minutes}m0s"
-        automatic = (f"The job has exceeded the maximum execution time of {limit}", CANCELED)
+        told = any(_EXCEEDED in annotation.message for annotation in job.annotations)
+        automatic = (CANCELED,) if told else (f"The job has {_EXCEEDED} {limit}", CANCELED)
     return [*(Annotation("failure", message) for message in automatic), *job.annotations]
+
+
+def _log_of_failure(job: Job) -> list[LogLine]:
+    failed = {step.number for step in job.steps if step.conclusion == "failure"}
+    return [line for line in job.log if line.step in failed]
 
 
 def _writing_step(job: Job, name: str | None) -> tuple[int, Step | None]:

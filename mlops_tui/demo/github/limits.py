@@ -1,11 +1,9 @@
 """GitHub's limits: each token's quotas, and refusals on demand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
-
-from mlops_tui.domain.clock import Clock
 
 QUOTA = 5000
 """Calls an hour and token, as for a person's token on github.com; GraphQL has as many points."""
@@ -63,15 +61,15 @@ class Limits:
         quota: Calls and points an hour and token.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         self.quota = QUOTA
-        self._clock = clock
+        self._now = now
         self._meters: dict[tuple[str, str], Meter] = {}
         self._refusals: list[Refusal] = []
 
     def meter(self, secret: str, resource: str) -> Meter:
         """Return a token's use of a quota, starting a new window when the last one is over."""
-        now = self._clock.now()
+        now = self._now()
         meter = self._meters.get((secret, resource))
         if meter is None or meter.reset <= now:
             limit, window = (SEARCH_QUOTA, SEARCH_WINDOW) if resource == "search" else (self.quota, QUOTA_WINDOW)
@@ -143,13 +141,13 @@ class Limits:
             if refusal.requests is not None:
                 refusal.requests -= 1
             if refusal.retry_after is not None and refusal.until is not None:
-                refusal.retry_after = -(-(refusal.until - self._clock.now()) // timedelta(seconds=1))
+                refusal.retry_after = -(-(refusal.until - self._now()) // timedelta(seconds=1))
             return refusal
         meter = self.meter(secret, resource)
         return None if meter.remaining else Refusal(True, 403, secret, None, meter.reset, None)
 
     def _standing(self, secret: str, resource: str) -> Iterator[Refusal]:
-        now = self._clock.now()
+        now = self._now()
         self._refusals = [
             refusal
             for refusal in self._refusals
@@ -158,7 +156,7 @@ class Limits:
         return (refusal for refusal in self._refusals if refusal.concerns(secret, resource))
 
     def _after(self, seconds: float | None) -> datetime | None:
-        return None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
+        return None if seconds is None else self._now() + timedelta(seconds=seconds)
 
 
 def _whole(moment: datetime) -> datetime:

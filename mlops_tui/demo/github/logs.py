@@ -4,7 +4,8 @@ A log that was read while its job ran is the beginning of what it is later.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,8 +15,9 @@ from mlops_tui.demo.github.model import Attempt, Job, LogLine, Step
 from mlops_tui.demo.github.steps import FIRST_STEP, LAST_STEP
 from mlops_tui.demo.github.tools import Tool, tool_of
 
-EXIT_CODE: Final = "Process completed with exit code 1."
 CANCELED: Final = "The operation was canceled."
+_TOLD_EXIT: Final = re.compile(r"\(exit code (\d+)\)")
+"""What shells and watchdogs write of a process that did not end well."""
 _TICK: Final = timedelta(microseconds=1)
 _REST_OF_SECOND: Final = timedelta(microseconds=999_999)
 """GitHub's times of steps are whole seconds, the lines' are not."""
@@ -55,6 +57,12 @@ def run_logs(attempt: Attempt, now: datetime) -> bytes:
             path = f"{name}/{section.number}_{_file_name(section.name)}.txt"
             files[path] = "".join(f"{line}\n" for line in section.lines)
     return archive({path: text.encode() for path, text in files.items()}, attempt.started_at)
+
+
+def failure(told: Iterable[LogLine]) -> str:
+    """Return what the runner says of a step that failed after it had written this."""
+    codes = [code for line in told for code in _TOLD_EXIT.findall(line.text)]
+    return f"Process completed with exit code {codes[-1] if codes else 1}."
 
 
 def sections(job: Job, now: datetime) -> list[Section]:
@@ -108,7 +116,7 @@ def _output(
     if step.conclusion == "success":
         ending = () if told else tool.success
     elif step.conclusion == "failure":
-        ending = (*(() if told else tool.failure), f"##[error]{EXIT_CODE}")
+        ending = (*(() if told else tool.failure), f"##[error]{failure(told)}")
     else:
         ending = (f"##[error]{CANCELED}",)
     yield from ((end, _filled(text, job)) for text in ending)

@@ -17,7 +17,7 @@ def workflow_text(workflow: Workflow, others: Sequence[Workflow]) -> str:
     """Return the YAML of a workflow.
 
     Args:
-        others: The workflows of the repository, one of which a `workflow_run` waits for.
+        others: The workflows of the repository in their order: a `workflow_run` waits for the one before.
     """
     lines = [f"name: {_scalar(workflow.name)}"]
     if workflow.run_name:
@@ -40,7 +40,8 @@ def _triggers(workflow: Workflow, others: Sequence[Workflow]) -> list[str]:
         if event == "push":
             lines.append(f"{_INDENT}branches: [main]")
         elif event == "workflow_run":
-            before = next((other.name for other in others if other is not workflow), workflow.name)
+            place = others.index(workflow) if workflow in others else 0
+            before = others[place - 1].name if others else workflow.name
             lines += [f"{_INDENT}workflows: [{json.dumps(before)}]", f"{_INDENT}types: [completed]"]
         elif event == "schedule":
             lines.append(f'{_INDENT}- cron: "0 2 * * *"')

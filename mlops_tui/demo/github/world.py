@@ -65,6 +65,7 @@ class World:
     Attributes:
         tokens: Who may come in, by the secret itself.
         limits: Quotas, and rate limits on demand.
+        web: The host under which the pages for people are, for texts that are written before anybody asks for one.
     """
 
     def __init__(self, clock: Clock, *, seed: int = 0) -> None:
@@ -76,7 +77,8 @@ class World:
         """
         self.clock = clock
         self.tokens: dict[str, Token] = {}
-        self.limits = Limits(clock)
+        self.limits = Limits(lambda: self.clock.now())
+        self.web = "https://github.example"
         self.repositories: dict[str, Repository] = {}
         self.nodes: dict[str, object] = {}
         """What GraphQL's `nodes` finds, by node id."""

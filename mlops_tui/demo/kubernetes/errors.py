@@ -4,6 +4,7 @@ An `ApiError` is the `Status` object that a client receives: code, reason, messa
 server, because clients (kubectl first) read them.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -133,6 +134,29 @@ def apply_conflict(conflicts: Mapping[str, Sequence[str]]) -> ApiError:
 
 def _conflict_lines(manager: str, paths: Sequence[str]) -> list[str]:
     return [f"conflicts with {manager}:", *(f"- {path}" for path in paths)]
+
+
+def unknown_fields(resource: Resource, fields: Sequence[str]) -> ApiError:
+    """400: an object with fields that its type does not have."""
+    kind, faults = resource.kind, _unknown(fields)
+    return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {faults}')
+
+
+def unknown_fields_patched(patched: str, fields: Sequence[str]) -> ApiError:
+    """422: a patch that sets such fields; `patched` is what it makes of the object."""
+    message = f"Invalid value: {json.dumps(patched)}: {_unknown(fields)}"
+    return invalid("", "", "", [("patch", "FieldValueInvalid", message)])
+
+
+def unknown_fields_applied(fields: Sequence[str]) -> ApiError:
+    """500, as the server answers to a configuration with such fields."""
+    faults = [f".{field}: field not declared in schema" for field in fields]
+    listed = faults[0] if len(faults) == 1 else "\n  ".join(("errors:", *faults))
+    return ApiError(500, "", f"failed to create typed patch object: {listed}")
+
+
+def _unknown(fields: Sequence[str]) -> str:
+    return "strict decoding error: " + ", ".join(f'unknown field "{field}"' for field in fields)
 
 
 def namespace_terminating(resource: Resource, name: str, namespace: str) -> ApiError:

@@ -128,6 +128,8 @@ def validate(resource: Resource, body: JsonObject, previous: JsonObject | None =
         causes += _event_causes(body)
     elif resource.kind == "Lease":
         causes += _lease_causes(body["spec"])
+    elif resource.kind == "HorizontalPodAutoscaler":
+        causes += _autoscaler_causes(body["spec"])
     if causes:
         raise invalid(resource.kind, resource.group, body["metadata"].get("name", ""), causes)
 
@@ -214,6 +216,21 @@ def _lease_causes(spec: JsonObject) -> Iterator[Cause]:
         if isinstance(value, int) and value < least:
             rule = "must be greater than 0" if least else _NOT_NEGATIVE
             yield f"spec.{field}", "FieldValueInvalid", f"Invalid value: {value}: {rule}"
+
+
+def _autoscaler_causes(spec: JsonObject) -> Iterator[Cause]:
+    least, most = spec["minReplicas"], spec.get("maxReplicas", 0)
+    if least < 1:
+        yield "spec.minReplicas", "FieldValueInvalid", f"Invalid value: {least}: must be greater than or equal to 1"
+    if most < 1:
+        yield "spec.maxReplicas", "FieldValueInvalid", f"Invalid value: {most}: must be greater than 0"
+    if most < least:
+        message = f"Invalid value: {most}: must be greater than or equal to `minReplicas`"
+        yield "spec.maxReplicas", "FieldValueInvalid", message
+    reference = spec.get("scaleTargetRef") or {}
+    for field in ("kind", "name"):
+        if not reference.get(field):
+            yield f"spec.scaleTargetRef.{field}", "FieldValueRequired", "Required value"
 
 
 def negative_scale(resource: Resource, name: str, replicas: int) -> ApiError:

@@ -16,7 +16,7 @@ from mlops_tui.demo.prometheus.aggregation import aggregate
 from mlops_tui.demo.prometheus.arithmetic import combine
 from mlops_tui.demo.prometheus.functions import DATES, ELEMENTWISE, FUNCTIONS
 from mlops_tui.demo.prometheus.ranges import OVER_TIME, Window, linear_regression, quantile
-from mlops_tui.demo.prometheus.storage import NAME, Labels, Matches, SampleStore, Series, labels_of
+from mlops_tui.demo.prometheus.storage import NAME, Labels, Matcher, SampleStore, Series, labels_of
 from mlops_tui.demo.prometheus.values import (
     BadQuery,
     Matrix,
@@ -57,7 +57,7 @@ def unwrapped(node: promql.Expr) -> promql.Expr:
     return node
 
 
-def matchers(selector: promql.VectorSelector) -> list[tuple[str, Matches]]:
+def matchers(selector: promql.VectorSelector) -> list[Matcher]:
     """Return the conditions of a selector on labels.
 
     Raises:
@@ -65,22 +65,22 @@ def matchers(selector: promql.VectorSelector) -> list[tuple[str, Matches]]:
     """
     if selector.matchers.or_matchers:
         raise BadQuery('1:1: parse error: unexpected "or" in label matching')
-    return [(matcher.name, _matches(matcher)) for matcher in selector.matchers.matchers]
+    return [_matcher(matcher) for matcher in selector.matchers.matchers]
 
 
-def _matches(matcher: promql.Matcher) -> Matches:
-    wanted = matcher.value
+def _matcher(matcher: promql.Matcher) -> Matcher:
+    label, wanted = matcher.name, matcher.value
     if matcher.op == promql.MatchOp.Equal:
-        return lambda value: value == wanted
+        return Matcher.equals(label, wanted)
     if matcher.op == promql.MatchOp.NotEqual:
-        return lambda value: value != wanted
+        return Matcher(label, wanted.__ne__)
     try:
         pattern = re.compile(wanted)
     except re.error as error:
         raise BadQuery(f"1:1: parse error: error parsing regexp: {error}") from None
     if matcher.op == promql.MatchOp.Re:
-        return lambda value: pattern.fullmatch(value) is not None
-    return lambda value: pattern.fullmatch(value) is None
+        return Matcher(label, lambda value: pattern.fullmatch(value) is not None)
+    return Matcher(label, lambda value: pattern.fullmatch(value) is None)
 
 
 class Evaluator:

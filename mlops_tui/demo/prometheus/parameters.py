@@ -9,7 +9,7 @@ from typing import Final
 import promql_parser as promql
 
 from mlops_tui.demo.prometheus.evaluator import matchers, parse, unwrapped
-from mlops_tui.demo.prometheus.storage import NAME, SampleStore, Series
+from mlops_tui.demo.prometheus.storage import NAME, Matcher, SampleStore, Series
 from mlops_tui.demo.prometheus.values import BadQuery
 
 Parameters = Mapping[str, Sequence[str]]
@@ -114,7 +114,7 @@ def selected(store: SampleStore, parameters: Parameters) -> list[Series]:
             raise BadQuery(f'invalid parameter "match[]": 1:1: parse error: unexpected {text!r}')
         tests = matchers(selector)
         if selector.name:
-            tests.append((NAME, selector.name.__eq__))
+            tests.append(Matcher.equals(NAME, selector.name))
         found |= {series.labels: series for series in store.select(tests, selector.name)}
     return [found[labels] for labels in sorted(found) if found[labels].window(start, end) is not None]
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlops_tui.domain.clock import Clock
-from mlops_tui.domain.errors import Conflict, Missing, OutcomeUnknown, Refused, SourceError, Unavailable
+from mlops_tui.domain.errors import Conflict, Missing, OutcomeUnknown, Refused, Unavailable
 from mlops_tui.domain.state import Permission, SourceKind
 from mlops_tui.sources.allowlist import only_reads
 from mlops_tui.sources.kubernetes import transport
@@ -33,6 +33,9 @@ _VERSIONS = {
 """The version in which objects of a group are read and written; other groups are asked for theirs."""
 _FALLBACKS = {"autoscaling": "v1"}
 """For servers that do not have the first one yet."""
+_SEGMENT = r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]*[A-Za-z0-9])?"
+_NAMESPACED = re.compile(rf"/(?:api/v1|apis/{_SEGMENT}/{_SEGMENT})/namespaces/({_SEGMENT})(?:/{_SEGMENT})*")
+"""The path of a namespace, or of something in it, written in the one way that means nothing else."""
 
 
 class ClusterActor:
@@ -164,12 +167,15 @@ def rule_of(target: KubernetesTarget) -> transport.Rule:
     def rule(method: str, path: str) -> None:
         if only_reads(SourceKind.KUBERNETES, method, path):
             return
-        found = re.search(r"/namespaces/([^/]+)(/|$)", path)
+        found = _NAMESPACED.fullmatch(path)
         namespace = found[1] if found else ""
         silent = ALL_NAMESPACES in target.read_only_namespaces and namespace not in named
         if target.read_only or namespace in target.read_only_namespaces or silent:
-            where = "this" if target.read_only else f"namespace {namespace}"
+            where = "this" if target.read_only or not namespace else f"namespace {namespace}"
             raise Refused(f"{where} is read-only: {method} {path} was not sent")
+        if target.read_only_namespaces and not namespace:
+            # What belongs to no namespace, or does not say to which, may change any of them.
+            raise Refused(f"a namespace is read-only: {method} {path} was not sent")
 
     return rule
 
@@ -185,14 +191,12 @@ def _told(what: str, *, sent: bool) -> Iterator[None]:
         raise Conflict(f"{what}: {error or 'it has changed meanwhile'}", "plan it again") from None
     except transport.Gone:
         raise Unavailable(f"{what}: the server has forgotten the version that was asked for") from None
-    except (transport.NotReached, transport.Invalid) as error:
-        raise Unavailable(error.message, error.hint) from None
+    except (transport.NotReached, transport.Invalid, transport.Busy) as error:
+        raise Unavailable(error.message, error.hint, retry_after=error.retry_after) from None
     except Unavailable as error:
-        # HTTP 429 comes before anything is done; of any other failure nobody can say.
-        if sent and error.retry_after is None:
+        # A server's error may come after the write: of one without an answer nobody can say anything at all.
+        if sent:
             raise OutcomeUnknown(f"{what}: {error.message}", "look before you try again") from None
-        raise
-    except SourceError:
         raise
 
 

@@ -6,8 +6,12 @@ Everything here blocks: call it in a thread.
 """
 
 import asyncio
+import base64
 import difflib
 import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +46,17 @@ class Access:
     namespace: str = "default"
     user: str = ""
     plugin: ExecPlugin | None = None
+    files: Path | None = field(default=None, repr=False)
+    """A folder with the certificates and keys that the kubeconfig holds as data: the library takes paths alone."""
+
+    def __post_init__(self) -> None:
+        if self.files is not None:
+            weakref.finalize(self, shutil.rmtree, self.files, ignore_errors=True)
+
+    def drop_files(self) -> None:
+        """Remove the files, which nothing needs any more once a TLS context is made of them. Idempotent."""
+        if self.files is not None:
+            shutil.rmtree(self.files, ignore_errors=True)
 
     @property
     def server(self) -> str:
@@ -144,7 +159,13 @@ def _context_access(config: Mapping[str, Any], name: str, where: str) -> Access:
         user["token"] = Path(token_file).read_text(encoding="utf-8").strip()
     plugin = user.pop("exec", None)
     static = user.get("token") or user.get("username")  # these win in kubectl too
-    access = Access(_configure(cluster, user, name), name, str(context.get("namespace") or "default"), user_name)
+    files = Path(tempfile.mkdtemp(prefix="mlops-tui-"))
+    try:
+        configuration = _configure(cluster, user, name, files)
+    except BaseException:
+        shutil.rmtree(files, ignore_errors=True)
+        raise
+    access = Access(configuration, name, str(context.get("namespace") or "default"), user_name, files=files)
     if plugin and not static:
         access.plugin = ExecPlugin.parse(plugin, cluster)
     return access
@@ -156,7 +177,7 @@ def _check_files(entry: Mapping[str, Any], keys: tuple[str, ...], kind: type[Sou
             raise kind(f"{key} {entry[key]}: cannot be read")
 
 
-def _configure(cluster: Mapping[str, Any], user: Mapping[str, Any], name: str) -> Any:
+def _configure(cluster: Mapping[str, Any], user: Mapping[str, Any], name: str, files: Path) -> Any:
     import_sdk("kubernetes.aio.config")
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import load_kube_config_from_dict
@@ -164,8 +185,8 @@ def _configure(cluster: Mapping[str, Any], user: Mapping[str, Any], name: str) -
     config = {
         "current-context": name,
         "contexts": [{"name": name, "context": {"cluster": "it", "user": "it"}}],
-        "clusters": [{"name": "it", "cluster": dict(cluster)}],
-        "users": [{"name": "it", "user": dict(user)}],
+        "clusters": [{"name": "it", "cluster": _as_files(cluster, _FILES["cluster"], files)}],
+        "users": [{"name": "it", "user": _as_files(user, _FILES["user"], files)}],
     }
     configuration = Configuration()
 
@@ -179,6 +200,20 @@ def _configure(cluster: Mapping[str, Any], user: Mapping[str, Any], name: str) -
         hint = "does kubectl get deployments work with it?"
         raise Unauthenticated(f'cannot sign in with context "{name}" ({type(error).__name__})', hint) from None
     return configuration
+
+
+def _as_files(entry: Mapping[str, Any], keys: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    """Return an entry with its data in files of ours: the library's own stay until the process ends, or for ever."""
+    given = dict(entry)
+    for key in keys:
+        if data := given.pop(f"{key}-data", None):
+            path = folder / key
+            try:
+                path.write_bytes(base64.b64decode("".join(str(data).split()), validate=True))
+            except ValueError:
+                raise Unauthenticated(f"{key}-data in the kubeconfig is not base64") from None
+            given[key] = str(path)
+    return given
 
 
 def _in_cluster() -> Access:

@@ -42,6 +42,10 @@ class Invalid(Unavailable):
     """HTTP 400, 415 or 422: the server understood, and will not do it."""
 
 
+class Busy(Unavailable):
+    """HTTP 429: the server has not begun with it."""
+
+
 class Broken(Unavailable):
     """There is no connection, or it ended in the middle of an answer."""
 
@@ -64,7 +68,10 @@ class Transport:
         self._rule = rule
         self._requests = 0
         self._retired = False
-        self._client = _client(access.configuration, credential)
+        try:
+            self._client = _client(access.configuration, credential)
+        finally:
+            access.drop_files()
 
     @contextlib.asynccontextmanager
     async def open(
@@ -91,8 +98,8 @@ class Transport:
             Refused: The rule forbids it: nothing was sent.
             Denied: HTTP 403.
             Unauthenticated: HTTP 401.
-            Unavailable: Anything else that is no success; `Invalid` where the request is the reason, `Broken` if there
-                is no answer, `NotReached` if nothing was sent.
+            Unavailable: Anything else that is no success; `Invalid` where the request is the reason, `Busy` for
+                HTTP 429, `Broken` if there is no answer, `NotReached` if nothing was sent.
         """
         if self._rule is not None:
             self._rule(method, path)
@@ -144,6 +151,7 @@ class Transport:
 def _client(configuration: Any, credential: Credential | None) -> Any:
     from kubernetes.aio.client import ApiClient
 
+    configuration.trace_configs = [_sending_once()]
     if credential is not None and credential.token:
         configuration.api_key["BearerToken"] = f"Bearer {credential.token}"
     if credential is None or credential.certificate is None:
@@ -156,6 +164,25 @@ def _client(configuration: Any, credential: Credential | None) -> Any:
                 file.write(text)
             setattr(configuration, name, path)
         return ApiClient(configuration)
+
+
+def _sending_once() -> "aiohttp.TraceConfig":
+    """Return what keeps the HTTP client from sending a write again, as it does with a PUT whose answer was lost."""
+    import aiohttp
+
+    async def begin(session: Any, context: Any, parameters: aiohttp.TraceRequestStartParams) -> None:
+        context.reads, context.connected = parameters.method == "GET", False
+
+    async def connect(session: Any, context: Any, parameters: Any) -> None:
+        if context.connected and not context.reads:
+            raise aiohttp.ServerDisconnectedError
+        context.connected = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(begin)
+    trace.on_connection_reuseconn.append(connect)
+    trace.on_connection_create_start.append(connect)
+    return trace
 
 
 def decode(data: bytes, server: str) -> dict[str, Any]:
@@ -223,7 +250,8 @@ def failure_of(code: int, message: str, server: str, permission: str, retry_afte
     said = f": {message}" if message else ""
     if code in (400, 415, 422):
         return Invalid(f"{server} refused it{said}")
-    return Unavailable(f"{server} answered HTTP {code}{said}", retry_after=_pause(retry_after.strip()))
+    kind = Busy if code == 429 else Unavailable
+    return kind(f"{server} answered HTTP {code}{said}", retry_after=_pause(retry_after.strip()))
 
 
 def _pause(seconds: str) -> float | None:

@@ -86,6 +86,8 @@ def test_github_refuses_strangers_and_the_reader_who_writes(addresses: Addresses
     reader = {"Authorization": f"Bearer {addresses['github_readonly_token']}"}
     assert httpx.get(url, headers=reader, trust_env=False).status_code == 200
     assert httpx.post(url, headers=reader, json={"body": "hello"}, trust_env=False).status_code == 403
+    checks = f"{addresses['github_api_url']}/repos/acme/fraud/commits/main/check-runs"
+    assert httpx.get(checks, headers=reader, trust_env=False).status_code == 403
 
 
 @pytest.mark.parametrize(("context", "answer"), [("admin", 200), ("oncall", 403)])

@@ -242,3 +242,9 @@ async def test_applying_needs_a_manager_and_respects_versions(api: Api) -> None:
     del broken["spec"]["selector"]
     invalid = await api.apply(f"{api.deployments}/broken", broken)
     assert (invalid.status_code, invalid.json()["details"]["causes"][0]["field"]) == (422, "spec.selector")
+
+
+async def test_fields_that_there_are_not_cannot_be_applied(api: Api) -> None:
+    answer = await api.apply(f"{api.deployments}/fraud", deployment("fraud", replicas=0, foo=1))
+    message = "failed to create typed patch object: .spec.foo: field not declared in schema"
+    assert (answer.status_code, answer.json()["message"]) == (500, message)

@@ -72,7 +72,7 @@ async def test_a_watch_brings_tables_and_defines_their_columns_once(api: Api) ->
 
 async def test_bookmarks_carry_a_version_to_resume_from(api: Api) -> None:
     version = (await api.get(api.deployments))["metadata"]["resourceVersion"]
-    events = await api.watch(api.deployments, resourceVersion=version, timeoutSeconds="4", allowWatchBookmarks="true")
+    events = await api.watch(api.deployments, resourceVersion=version, timeoutSeconds="3", allowWatchBookmarks="true")
     for event in events:
         assert event["type"] == "BOOKMARK"
         assert event["object"]["kind"] == "Deployment"

@@ -251,3 +251,19 @@ async def test_deletion_takes_what_is_owned_along(live: Api) -> None:
         return not (await live.names(live.replica_sets) or await live.names(live.pods))
 
     await live.until(gone)
+
+
+async def test_fields_that_there_are_not_are_dropped(api: Api) -> None:
+    misspelt = deployment("fraud", replicas=0, foo={"deep": 1})
+    misspelt["spec"]["template"]["spec"]["containers"][0]["imagePullpolicy"] = "Always"
+    created = await api.create(misspelt)
+    assert created["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] == "IfNotPresent"
+    replaced = await api.admin.put(f"{api.deployments}/fraud", json=misspelt)
+    assert replaced.status_code == 200
+    for kind in ("merge-patch", "strategic-merge-patch"):
+        patched = await api.patch(f"{api.deployments}/fraud", {"spec": {"foo": 1}, "bar": 2}, kind)
+        assert patched.status_code == 200
+    found = await api.get(f"{api.deployments}/fraud")
+    assert "foo" not in found["spec"]
+    assert "bar" not in found
+    assert "imagePullpolicy" not in found["spec"]["template"]["spec"]["containers"][0]

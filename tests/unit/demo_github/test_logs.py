@@ -157,6 +157,22 @@ def test_what_is_told_of_a_past_step_stands_in_place_of_the_usual(store: GitHubS
     assert "All checks passed!" not in texts
 
 
+def test_the_exit_code_that_a_step_tells_of_is_the_runners(store: GitHubStore) -> None:
+    job = _past(store, "failure", "Train")
+    store.add_log(REPO, job.run.id, "test", "make: *** (exit code 2)", step="Ruff")
+    store.add_log(REPO, job.run.id, "test", "run.sh: line 1: 2231 Killed python train.py (exit code 137)", "bye")
+    texts, expected = _texts(job, store), "Process completed with exit code 137."
+    assert texts[texts.index("bye") + 1] == f"##[error]{expected}"
+    assert [annotation.message for annotation in annotations_of(job)] == [expected]
+
+
+def test_a_limit_that_is_told_is_not_told_twice(store: GitHubStore) -> None:
+    job = _past(store, "timed_out")
+    told = "The job has exceeded the maximum execution time of 6h0m0s"
+    store.annotate(REPO, job.run.id, "test", level="failure", message=told)
+    assert sorted(annotation.message for annotation in annotations_of(job)) == [told, "The operation was canceled."]
+
+
 def test_lines_for_what_is_not_there_are_refused(store: GitHubStore) -> None:
     run_id = _start(store)
     for job, step in (("none", None), ("test", "none")):

@@ -302,3 +302,18 @@ def test_pods_come_as_near_to_a_weight_as_they_can(
 )
 def test_durations_read_as_go_writes_them(text: int | str, seconds: float) -> None:
     assert duration_seconds(text) == seconds
+
+
+async def test_nothing_new_is_made_of_a_rollout_that_is_being_deleted() -> None:
+    world = RolloutWorld()
+    await world.start(canary())
+    registry, resource = world.cluster.registry, world.cluster.types.of_kind("Rollout")
+    registry.delete(resource, "ml", "m", {"propagationPolicy": "Foreground"})
+    assert "deletionTimestamp" in world.rollout["metadata"]
+    world.cluster.patch("Rollout", "ml", "m", {"spec": {"replicas": 9, **image_patch("m:2")["spec"]}})
+    world.cluster.reconcile()
+    assert len(world.cluster.objects("Pod", "ml")) == 4
+    assert set(world.sizes()) <= {"m:1"}
+    await world.run(60)
+    assert world.cluster.get("Rollout", "ml", "m") is None
+    assert world.cluster.objects("ReplicaSet", "ml") == []

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mlops_tui.demo.kubernetes import ApiError
 from mlops_tui.demo.kubernetes.controllers.autoscaler import SYNC_SECONDS
 from mlops_tui.demo.kubernetes.http.tables import cells
 from tests.unit.demo_kubernetes.rollouts import RolloutWorld
@@ -198,3 +199,23 @@ async def test_one_that_is_deleted_looks_no_more() -> None:
     asked = len(load.asked)
     await world.run(700)
     assert (len(load.asked), world.cluster.reconcile()) == (asked, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ({"minReplicas": 5, "maxReplicas": 3}, ["spec.maxReplicas"]),
+        ({"minReplicas": 0}, ["spec.minReplicas"]),
+        ({"maxReplicas": 0}, ["spec.maxReplicas", "spec.maxReplicas"]),
+        ({"scaleTargetRef": {}}, ["spec.scaleTargetRef.kind", "spec.scaleTargetRef.name"]),
+    ],
+)
+def test_sizes_that_contradict_each_other_are_refused(spec: dict[str, Any], fields: list[str]) -> None:
+    world = World()
+    with pytest.raises(ApiError) as refused:
+        autoscale(world, **spec)
+    assert refused.value.code == 422
+    assert [cause["field"] for cause in (refused.value.details or {})["causes"]] == fields
+    autoscale(world, minReplicas=3, maxReplicas=3)
+    with pytest.raises(ApiError, match="must be greater than or equal to `minReplicas`"):
+        world.cluster.patch("HorizontalPodAutoscaler", "ml", "m", {"spec": {"maxReplicas": 2}})

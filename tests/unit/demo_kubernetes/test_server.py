@@ -79,9 +79,10 @@ async def test_a_watch_that_falls_behind_history_ends(world: World) -> None:
         await anext(stream)
 
 
-async def test_a_bookmark_comes_before_the_end(world: World) -> None:
+async def test_a_bookmark_comes_before_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_tui.demo.kubernetes.http.watch.LAST_BOOKMARK_SECONDS", 0.1)
     world.cluster.apply({"kind": "Service", "metadata": {"name": "s", "namespace": "ml"}, "spec": {"ports": []}})
-    found = await events(watch(world, version=world.cluster.store.version - 1, timeout=2.01, bookmarks=True))
+    found = await events(watch(world, version=world.cluster.store.version - 1, timeout=0.11, bookmarks=True))
     assert [event["type"] for event in found] == ["BOOKMARK"]
     assert found[0]["object"]["metadata"]["resourceVersion"] == str(world.cluster.store.version)
 

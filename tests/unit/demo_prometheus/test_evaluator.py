@@ -11,7 +11,7 @@ from mlops_tui.demo.prometheus.buckets import bucket_quantile
 from mlops_tui.demo.prometheus.functions import ELEMENTWISE
 from mlops_tui.demo.prometheus.queries import instant, over
 from mlops_tui.demo.prometheus.ranges import OVER_TIME, Window, increase, rate
-from mlops_tui.demo.prometheus.storage import NAME, STALE, SampleStore, is_stale, labels_of
+from mlops_tui.demo.prometheus.storage import NAME, STALE, Matcher, SampleStore, is_stale, labels_of
 from mlops_tui.demo.prometheus.values import BadQuery, ExecutionError, QueryTimeout, Vector, render
 
 T0 = 1_700_000_000_000
@@ -247,6 +247,34 @@ def test_old_samples_are_forgotten() -> None:
     assert series.labels == kept
     assert series.times[0] >= now - 3_600_000
     assert only(store, "count_over_time(kept[1h])", now) == 241
+
+
+@pytest.mark.parametrize(
+    ("matchers", "selected"),
+    [
+        ([Matcher.equals("model", "churn")], {"a", "b"}),
+        ([Matcher.equals("model", "churn"), Matcher.equals("deployment", "churn-canary")], {"b"}),
+        ([Matcher.equals("deployment", "churn"), Matcher.equals("pod", "b")], set()),
+        ([Matcher.equals("model", "ranker")], set()),
+        ([Matcher.equals("model", "")], {"d"}),
+        ([Matcher("model", "churn".__ne__)], {"c", "d"}),
+        ([], {"a", "b", "c", "d"}),
+    ],
+)
+def test_what_is_selected_does_not_depend_on_the_index(matchers: list[Matcher], selected: set[str]) -> None:
+    store = SampleStore(retention_seconds=60)
+    old = {"pod": "old", "model": "churn", "deployment": "churn"}
+    store.append(labels_of({NAME: "x", **old}), T0, 1)
+    for pod, model, deployment in (
+        ("a", "churn", "churn"), ("b", "churn", "churn-canary"), ("c", "fraud", "churn"), ("d", "", ""),
+    ):  # fmt: skip
+        labels = {"pod": pod, "model": model, "deployment": deployment}
+        store.append(labels_of({NAME: "x", **labels}), T0 + 600_000, 1)
+        store.append(labels_of({NAME: "y", **labels}), T0 + 600_000, 1)
+    store.forget(T0 + 600_000)
+
+    assert {series.lookup["pod"] for series in store.select(matchers, "x")} == selected
+    assert {series.lookup["pod"] for series in store.select([*matchers, Matcher.equals(NAME, "x")])} == selected
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,8 +14,8 @@ BEGAN = datetime(2026, 11, 20, 14, 2, 11, tzinfo=UTC)
 
 @pytest.fixture
 async def world() -> World:
-    """A world as it is when it begins; nobody acts in it."""
-    return await build(seed=1, speed=1.0, began=BEGAN)
+    """A world as it is when it begins; nobody acts in it. Its monitoring is young, as hours of samples take time."""
+    return await build(seed=1, speed=1.0, began=BEGAN, monitored=timedelta(minutes=10))
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ class Ledger:
         self.entries.append(("tag", model.name, version, key, value))
 
     async def in_use(self, model: Model) -> InUse:
-        return InUse(self.champion(model), max(await self.in_stage(model, "Production"), default=None))
+        production = max(await self.in_stage(model, "Production"), default=None)
+        return InUse(self.champion(model), production, self.aliases.get((model.name, "previous"), model.champion - 1))
 
     async def in_stage(self, model: Model, stage: str) -> list[int]:
         first = dict.fromkeys(range(1, model.versions + 1), "Archived")

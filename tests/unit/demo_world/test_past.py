@@ -1,5 +1,6 @@
 """What the world looks like when it begins, and that its parts can be joined."""
 
+import asyncio
 import json
 import re
 from datetime import UTC, datetime
@@ -11,9 +12,17 @@ from mlops_tui.config.settings import load_settings
 from mlops_tui.demo.configuration import Places, write_settings
 from mlops_tui.demo.fleet import PRODUCTION, STAGING, Fleet, Outcome
 from mlops_tui.demo.past import World, build
-from mlops_tui.demo.pipelines import PIPELINES, changed_files, checklist, open_items, tick
+from mlops_tui.demo.pipelines import CD, PIPELINES, ROLLBACK, changed_files, checklist, open_items, tick
+from mlops_tui.demo.shipping import release_tag
 from mlops_tui.demo.story import MODELS, Release
 from mlops_tui.demo.surroundings import EMBEDDER, FEATURES
+from tests.unit.demo_world.conftest import BEGAN
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """A world as it is when it begins: one for all, as nobody here changes it."""
+    return asyncio.run(build(seed=1, speed=1.0, began=BEGAN))
 
 
 def test_there_are_about_sixty_versions_of_four_models(world: World) -> None:
@@ -198,3 +207,32 @@ def test_churn_is_what_git_has(world: World) -> None:
         "status": "Synced",
         "revision": world.past.releases["churn"][6].commit,
     }
+
+
+def test_what_shipped_was_released_from_its_merge(world: World) -> None:
+    for model in MODELS:
+        repository = world.github.repository(model.repository)
+        shipped = {release.tag: repository.tags[release.tag] for release in repository.releases}
+        succeeded = {
+            run.head_sha
+            for run in repository.timeline
+            if run.workflow.name == CD.name and run.latest.conclusion == "success"
+        }
+        known = {release_tag(model, made.version): made.commit for made in world.past.releases[model.name]}
+        assert shipped.items() <= known.items()
+        assert succeeded <= set(shipped.values())
+        newest = repository.releases[0]
+        assert newest.body.startswith("<!-- Release notes generated using configuration in .github/release.yml at ")
+        assert f"{world.github.web}/{repository.full_name}/pull/" in newest.body
+        assert [release.created_at for release in repository.releases] == sorted(
+            (release.created_at for release in repository.releases), reverse=True
+        )
+        assert world.github.repository(model.repository).environments["production"].url.startswith("https://")
+
+
+def test_workflows_start_by_what_their_runs_say(world: World) -> None:
+    for repository in world.github.repositories.values():
+        for run in repository.timeline:
+            assert run.event in run.workflow.on, run.workflow.name
+    rollback = world.github.file_text("acme/churn", ROLLBACK.path)
+    assert f'workflows: ["{CD.name}"]' in rollback

@@ -15,7 +15,7 @@ from mlops_tui.demo.github import StoreEvent
 from mlops_tui.demo.github.model import Repository
 from mlops_tui.demo.past import World, build
 from mlops_tui.demo.scenario import Scenario
-from mlops_tui.demo.story import MODELS, OPERATOR
+from mlops_tui.demo.story import BOT, MODELS, OPERATOR
 from mlops_tui.demo.traffic import REHEARSED_SCRAPE_SECONDS
 from mlops_tui.demo.troubles import TROUBLES
 from tests.unit.demo_world.conftest import BEGAN
@@ -151,6 +151,12 @@ async def test_an_approval_lets_the_delivery_go_on(world: World, ledger: Ledger,
     assert run.latest.conclusion == "success"
     assert Fleet(world.cluster).outcome(PRODUCTION, "fraud-api") is Outcome.COMPLETE
     assert ":v13-" in Fleet(world.cluster).image(PRODUCTION, "fraud-api")
+    release = world.github.latest_release(FRAUD)
+    assert release is not None
+    assert (release.tag, release.author.login) == ("fraud-detector-v13", BOT)
+    assert world.github.repository(FRAUD).tags[release.tag] == run.head_sha
+    # The version before never came to its end.
+    assert "fraud-detector-v11...fraud-detector-v13" in release.body
 
 
 async def test_a_rejection_ends_the_delivery(world: World, ledger: Ledger, play: "asyncio.Task[None]") -> None:
@@ -166,7 +172,8 @@ async def test_a_rejection_ends_the_delivery(world: World, ledger: Ledger, play:
 async def test_without_an_answer_the_worlds_own_reviewer_approves(world: World, play: "asyncio.Task[None]") -> None:
     run = world.github.run(FRAUD, fraud_delivery(world))
     await world.clock.advance(300)
-    assert [(approval.state, approval.user.login) for approval in run.approvals] == [("approved", OPERATOR)]
+    reviewer = MODELS[0].owners[0]
+    assert [(approval.state, approval.user.login) for approval in run.approvals] == [("approved", reviewer)]
 
 
 async def test_an_image_that_cannot_be_pulled_is_rolled_back(

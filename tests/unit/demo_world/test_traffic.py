@@ -9,7 +9,7 @@ import pytest
 from mlops_tui.demo.clock import WorldClock
 from mlops_tui.demo.kubernetes import Cluster, ImageBehaviour
 from mlops_tui.demo.kubernetes.custom import install_istio
-from mlops_tui.demo.prometheus.storage import is_stale
+from mlops_tui.demo.prometheus.storage import Matcher, is_stale
 from mlops_tui.demo.traffic import REHEARSED_SCRAPE_SECONDS, Quality, Traffic
 from tests.support.clock import START
 from tests.unit.demo_kubernetes.worlds import World, manifest
@@ -74,7 +74,7 @@ async def test_counters_begin_at_zero_and_are_whole(models: Models) -> None:
             assert all(value == int(value) for value in series.values)
             assert sorted(series.values) == list(series.values)
     for pod in models.names("model_requests_total"):
-        of_pod = [("pod", pod.__eq__)]
+        of_pod = [Matcher.equals("pod", pod)]
         buckets = [series.values for series in store.select(of_pod, "model_latency_bucket")]
         assert all(
             list(counts) == sorted(counts)

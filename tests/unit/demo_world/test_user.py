@@ -2,10 +2,12 @@
 
 import asyncio
 
+from mlops_tui.demo import bulk
 from mlops_tui.demo.argocd import NAMESPACE
 from mlops_tui.demo.fleet import PRODUCTION, Fleet, Outcome
 from mlops_tui.demo.github import StoreEvent
 from mlops_tui.demo.github.model import Pull, Run
+from mlops_tui.demo.history import RunFacts, add_repository, start
 from mlops_tui.demo.past import World
 from mlops_tui.demo.pipelines import CD, CI, ROLLBACK, open_items, tick
 from mlops_tui.demo.scenario import Scenario
@@ -142,7 +144,7 @@ async def test_the_autoscaler_has_the_last_word_about_the_receipt_reader(
 async def test_errors_fall_when_a_user_rolls_back(world: World, scenario: Scenario, play: Play) -> None:
     scenario.director.only()
     await world.clock.advance(5)
-    fleet, bad = Fleet(world.cluster), "registry.example/vision-ocr:bad"
+    fleet, bad = Fleet(world.cluster), "registry.example/vision-ocr:v99-badc0de"
     world.traffic.quality(bad, Quality(0.08, 0.1))
     deployment = world.cluster.get("Deployment", PRODUCTION, VISION.deployment)
     assert deployment is not None
@@ -262,3 +264,49 @@ async def test_a_push_starts_ci_for_the_new_head(world: World, scenario: Scenari
     assert (run.workflow.name, run.event) == (CI.name, "pull_request")
     await world.clock.advance(120)
     assert run.latest.conclusion == "success"
+
+
+async def test_what_other_teams_run_goes_on_and_waits_for_approval(world: World, scenario: Scenario) -> None:
+    github, now = world.github, world.clock.now()
+    team = bulk.team_models(1)[0]
+    add_repository(github, team, now)
+    repo, head = team.repository, github.resolve(team.repository, "main").sha
+    facts = RunFacts("main", "push", head, "Better features", "amara-o")
+    checked, shipped = (github.run(repo, start(github, repo, pipeline, facts)) for pipeline in (CI, CD))
+    github.set_job(repo, checked.id, "lint-and-format", "completed", "success")
+    for job in ("unit-tests", "data-validation"):
+        github.set_job(repo, checked.id, job, "in_progress")
+    for job in ("full-training", "staging-deployment", "performance-tests"):
+        github.set_job(repo, shipped.id, job, "completed", "success")
+    github.wait_for_environment(repo, shipped.id, "production")
+    play = asyncio.create_task(scenario.run())
+    await world.clock.advance(90)
+    assert (checked.latest.conclusion, shipped.latest.status) == ("success", "waiting")
+    github.review_deployment(repo, shipped.id, "production", "approved", OPERATOR)
+    announce(world, "approved", repo, shipped.id)
+    await world.clock.advance(5)
+    assert shipped.latest.status == "in_progress"
+    await world.clock.advance(60)
+    assert shipped.latest.conclusion == "success"
+    play.cancel()
+    await asyncio.wait([play])
+
+
+async def test_a_quota_is_whole_again_when_the_world_s_clock_says_so(world: World) -> None:
+    first = world.github.limits.meter("token", "core").reset
+    assert world.clock.now() < first
+    await world.clock.advance_to(first)
+    assert world.github.limits.meter("token", "core").reset > first
+
+
+async def test_an_image_that_no_pipeline_built_cannot_be_pulled(world: World, play: "asyncio.Task[None]") -> None:
+    containers = [{"name": "server", "image": "registry.example/churn:latest-and-greatest"}]
+    template = {"spec": {"template": {"spec": {"containers": containers}}}}
+    world.cluster.patch("Deployment", "ml-staging", "churn", template)
+    await world.clock.advance(30)
+    waiting = [
+        status["state"].get("waiting", {}).get("reason")
+        for pod in world.cluster.objects("Pod", "ml-staging")
+        for status in pod["status"].get("containerStatuses", ())
+    ]
+    assert "ImagePullBackOff" in waiting

@@ -42,7 +42,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeTransport]:
     """The transports that were made."""
     transports: list[FakeTransport] = []
 
-    def make(access: Access, credential: Credential | None) -> FakeTransport:
+    def make(access: Access, credential: Credential | None, rule: object) -> FakeTransport:
         transports.append(FakeTransport(access, credential))
         return transports[-1]
 

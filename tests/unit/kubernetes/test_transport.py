@@ -1,8 +1,13 @@
 """What a failure is called, and what becomes of a client certificate."""
 
+import asyncio
+import base64
+import gc
+import json
 import os
 import socket
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +20,8 @@ from kubernetes.aio.client import Configuration
 
 from mlops_tui.domain.errors import Denied, Unauthenticated, Unavailable
 from mlops_tui.sources.kubernetes.exec_plugin import Credential
-from mlops_tui.sources.kubernetes.kubeconfig import Access
+from mlops_tui.sources.kubernetes.kubeconfig import Access, read_access
+from mlops_tui.sources.kubernetes.target import KubernetesTarget
 from mlops_tui.sources.kubernetes.transport import (
     LONGEST_PAUSE,
     Broken,
@@ -58,6 +64,42 @@ async def test_a_plugins_certificate_is_used_and_not_left_on_disk(
     await transport.retire()
     assert access.configuration.cert_file.startswith(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_certificates_and_keys_of_a_kubeconfig_are_used_and_not_left_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    public, private = (base64.b64encode(pem.encode()).decode() for pem in certificate())
+    cluster = {"server": "https://127.0.0.1:1", "certificate-authority-data": public}
+    user = {"client-certificate-data": public, "client-key-data": private}
+    config = {
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "it", "user": user}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(config))
+
+    def read() -> Access:
+        # In a thread, as ever: it runs an event loop of its own.
+        return read_access(KubernetesTarget("kubernetes", kubeconfig=str(path)))
+
+    access = await asyncio.to_thread(read)
+    assert Path(access.configuration.key_file).read_text() == certificate_key(private)
+    await Transport(access, None).retire()
+    assert list(scratch.iterdir()) == []
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(read).result()
+    gc.collect()
+    assert list(scratch.iterdir()) == []
+
+
+def certificate_key(encoded: str) -> str:
+    return base64.b64decode(encoded).decode()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlops_tui.domain.errors import Conflict, Missing, Refused
+from mlops_tui.domain.errors import Conflict, Missing, OutcomeUnknown, Refused
 from mlops_tui.operations.lock import HOLD_SECONDS, KIND, NAME, ReleaseLock
 from tests.support.clock import ManualClock
 
@@ -117,3 +117,41 @@ async def test_times_are_those_of_the_api(leases: Leases, clock: ManualClock) ->
         assert renewed + timedelta(seconds=leases.lease["spec"]["leaseDurationSeconds"]) == datetime(
             2026, 11, 20, 14, 1, tzinfo=UTC
         )
+
+
+class Forgetful(Leases):
+    """Leases that keep the first `lost` writes and do not answer them; `deaf` ones answer nothing from then on."""
+
+    lost = 0
+    deaf = False
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        if self.deaf and self.written:
+            raise OutcomeUnknown("no answer")
+        return await super().get(kind, namespace, name)
+
+    def _keep(self, body: dict[str, Any]) -> dict[str, Any]:
+        kept = super()._keep(body)
+        if self.written <= self.lost:
+            raise OutcomeUnknown("no answer")
+        return kept
+
+
+async def test_one_that_was_taken_without_an_answer_is_held(clock: ManualClock) -> None:
+    leases = Forgetful()
+    leases.lost = 2
+    async with lock(leases, clock):
+        # The first renewal is lost too; those after it go on from what is there.
+        await clock.advance(10 * HOLD_SECONDS)
+        with pytest.raises(Refused, match="dana/op-1 holds"):
+            async with lock(leases, clock, "ines"):
+                pass
+    assert leases.holder is None
+
+
+async def test_one_that_nobody_can_tell_of_is_not_held(clock: ManualClock) -> None:
+    leases = Forgetful()
+    leases.lost, leases.deaf = 1, True
+    with pytest.raises(Refused, match="was not taken: no answer"):
+        async with lock(leases, clock):
+            pytest.fail("nobody knows whether it is held")

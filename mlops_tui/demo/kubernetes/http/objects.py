@@ -12,6 +12,7 @@ from mlops_tui.demo.kubernetes import errors, patch
 from mlops_tui.demo.kubernetes.cluster import Cluster
 from mlops_tui.demo.kubernetes.http import representation
 from mlops_tui.demo.kubernetes.http.access import User, authorize
+from mlops_tui.demo.kubernetes.http.decoding import Fields
 from mlops_tui.demo.kubernetes.http.lists import Pager
 from mlops_tui.demo.kubernetes.http.logs import answer_log
 from mlops_tui.demo.kubernetes.http.options import APPLY, WriteOptions, write_options
@@ -111,22 +112,30 @@ class Objects:
         media_type = _media_type(request)
         body = _parse_body(await request.body(), media_type, verb, target)
         options = write_options(request, verb, media_type, body)
+        fields = Fields(target, options)
         try:
             match verb:
                 case "create":
-                    registry = self._cluster.registry
+                    registry, body = self._cluster.registry, fields.sent(body)
                     created = registry.create(
                         target.resource, target.namespace, body, manager=options.manager, dry_run=options.dry_run
                     )
-                    return _json(created, 201)
+                    answer = _json(created, 201)
                 case "patch" if media_type == APPLY:
-                    return self._apply(target, body, options)
-                case "update" | "patch":
-                    return _json(self._change(verb, media_type, target, body, options))
+                    fields.check_applied(body)
+                    answer = self._apply(target, body, options)
+                case "update":
+                    answer = _json(self._update(target, fields.sent(body), options))
+                case "patch":
+                    change = _PATCHES[media_type]
+                    answer = _json(self._patch(target, lambda old: fields.patched(change(old, body)), options))
                 case "deletecollection":
-                    return self._delete_all(request, target, body, options)
+                    answer = self._delete_all(request, target, body, options)
                 case _:
-                    return self._delete(request, target, body, options)
+                    answer = self._delete(request, target, body, options)
+            for warning in fields.warnings:
+                answer.headers.append("Warning", f"299 - {json.dumps(warning)}")
+            return answer
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # A body whose deeper parts are of the wrong type: the real server finds out when it decodes them.
             reason = f"json: cannot unmarshal: {type(error).__name__}"
@@ -140,18 +149,19 @@ class Objects:
         )  # fmt: skip
         return _json(applied, 201 if created else 200)
 
-    def _change(self, verb: str, media_type: str, target: Target, body: Any, options: WriteOptions) -> JsonObject:
+    def _update(self, target: Target, body: Any, options: WriteOptions) -> JsonObject:
         registry, at = self._cluster.registry, (target.resource, target.namespace, target.name)
         manager, dry_run = options.manager, options.dry_run
         if target.subresource == "scale":
-            if verb == "patch":
-                body = _PATCHES[media_type](registry.scale(*at), body)
             return registry.update_scale(*at, body, manager=manager, dry_run=dry_run)
-        part = target.subresource
-        if verb == "update":
-            return registry.update(*at, body, subresource=part, manager=manager, dry_run=dry_run)
-        change = _PATCHES[media_type]
-        return registry.patch(*at, lambda old: change(old, body), subresource=part, manager=manager, dry_run=dry_run)
+        return registry.update(*at, body, subresource=target.subresource, manager=manager, dry_run=dry_run)
+
+    def _patch(self, target: Target, change: Callable[[JsonObject], Any], options: WriteOptions) -> JsonObject:
+        registry, at = self._cluster.registry, (target.resource, target.namespace, target.name)
+        if target.subresource == "scale":
+            return self._update(target, change(registry.scale(*at)), options)
+        part, manager = target.subresource, options.manager
+        return registry.patch(*at, change, subresource=part, manager=manager, dry_run=options.dry_run)
 
     def _delete(self, request: Request, target: Target, body: JsonObject, options: WriteOptions) -> Response:
         resource, wanted = target.resource, _delete_options(request, body)

@@ -1,8 +1,8 @@
-"""What a write may ask for beside its body: `dryRun`, `fieldManager`, `force`."""
+"""What a write may ask for beside its body: `dryRun`, `fieldManager`, `fieldValidation`, `force`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 
@@ -29,11 +29,13 @@ class WriteOptions:
         dry_run: Answer as if it were done, but do not do it.
         manager: Who is to manage the fields that it sets.
         force: Take fields over from other managers.
+        validation: What becomes of fields that there are not: they are dropped, with a warning, or refused.
     """
 
     dry_run: bool
     manager: str
     force: bool
+    validation: Literal["Ignore", "Strict", "Warn"]
 
 
 def write_options(request: Request, verb: str, media_type: str, body: Any = None) -> WriteOptions:
@@ -63,7 +65,16 @@ def write_options(request: Request, verb: str, media_type: str, body: Any = None
     if verb == "patch" and not applies and "force" in query:
         message = "Forbidden: may not be specified for non-apply patch"
         raise invalid_options(kind, "force", "FieldValueForbidden", message)
-    return WriteOptions(bool(dry_run), manager or _program(request), flag(query, "force"))
+    return WriteOptions(bool(dry_run), manager or _program(request), flag(query, "force"), _validation(kind, query))
+
+
+def _validation(kind: str, query: Mapping[str, str]) -> Literal["Ignore", "Strict", "Warn"]:
+    match query.get("fieldValidation") or "Warn":
+        case "Ignore" | "Strict" | "Warn" as wanted:
+            return wanted
+        case other:
+            message = f'Unsupported value: "{other}": supported values: "Ignore", "Strict", "Warn"'
+            raise invalid_options(kind, "fieldValidation", "FieldValueNotSupported", message)
 
 
 def _program(request: Request) -> str:

@@ -24,8 +24,8 @@ class RolloutController:
         """Take one step of one Rollout's update."""
         resource = self._tools.types.find("Rollout", GROUP)
         rollout = self._tools.store.get(resource, namespace, name) if resource is not None else None
-        if rollout is None:
-            return
+        if rollout is None or "deletionTimestamp" in rollout.metadata:
+            return  # of what is being deleted nothing new is made
         if fault := next(self._faults(rollout), ""):
             self._refuse(rollout, f'The Rollout "{name}" is invalid: {fault}')
             return
