@@ -88,10 +88,10 @@ def _judge(
     if value is None or not math.isfinite(value):
         said = "is missing" if value is None else f"is {value}, which is no number"
         asked = _bounds(threshold)
-        evidence = [f"{name} {said}{f' ({asked})' if asked else ''}"]
+        evidence = [f"{said}{f' ({asked})' if asked else ''}"]
         failed = None if candidate.doubt else False
         return GateResult(name=name, passed=failed, evidence=_with_doubt(evidence, candidate))
-    evidence = [f"{name} {_number(value, threshold)} {_bounds(threshold)}".strip()]
+    evidence = [f"{_number(value, threshold)} {_bounds(threshold)}".strip()]
     passed: bool | None = (threshold.at_least is None or value >= threshold.at_least) and (
         threshold.at_most is None or value <= threshold.at_most
     )

@@ -61,11 +61,11 @@ async def test_a_deleted_run_passes_no_gate_and_lets_nobody_back(
     gates = {model: {"metric": "accuracy", "gates": {"accuracy": {"at_least": 0.85}}}}
     office = Office(source(mlflow_server).actor, tmp_path, Promote(), Restore(), models=gates)
     [gate] = (await office.desk.plan(promote(model, 2))).gates
-    assert (gate.passed, gate.evidence) == (True, "accuracy 0.9000 ≥ 0.85")
+    assert (gate.passed, gate.evidence) == (True, "0.9000 ≥ 0.85")
     run_id = (await office.registry.version(model, 2))["run_id"]
     await in_thread(lambda: seed.client.delete_run(run_id))
     [gate] = (await office.desk.plan(promote(model, 2))).gates
-    assert (gate.passed, gate.evidence) == (None, "accuracy 0.9000 ≥ 0.85 · its run is deleted")
+    assert (gate.passed, gate.evidence) == (None, "0.9000 ≥ 0.85 · its run is deleted")
     back = PlanRequest(verb="restore", target=model, parameters={"to_version": "2"})
     assert [concern.text for concern in (await office.desk.plan(back)).refusals] == ["the run of v2 is deleted"]
 

@@ -29,7 +29,7 @@ def test_the_evidence_names_value_threshold_champion_and_tolerance() -> None:
     result = judged({"at_least": 0.85, "tolerance": 0.01}, 0.8312, 0.9410)
     assert result.name == "accuracy"
     assert result.passed is False
-    assert result.evidence == "accuracy 0.8312 ≥ 0.85 · champion v12 0.9410 (−0.1098, tolerance 0.01)"
+    assert result.evidence == "0.8312 ≥ 0.85 · champion v12 0.9410 (−0.1098, tolerance 0.01)"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_direction_of_other_metrics_follows_from_threshold_or_name(
 
 def test_no_champion_is_nothing_to_be_worse_than() -> None:
     result = judged({"tolerance": 0.01}, 0.5)
-    assert (result.passed, result.evidence) == (True, "accuracy 0.5000 · no champion to compare with")
+    assert (result.passed, result.evidence) == (True, "0.5000 · no champion to compare with")
 
 
 def test_the_champion_itself_is_not_compared() -> None:
@@ -105,7 +105,7 @@ def test_the_champion_itself_is_not_compared() -> None:
 def test_a_champion_without_the_metric_leaves_it_open() -> None:
     result = judged({"at_least": 0.1, "tolerance": 0.01}, 0.5, NAN)
     assert result.passed is None
-    assert result.evidence == "accuracy 0.5000 ≥ 0.1 · champion v12 has no accuracy to compare with"
+    assert result.evidence == "0.5000 ≥ 0.1 · champion v12 has no accuracy to compare with"
     assert judged({"at_least": 0.9, "tolerance": 0.01}, 0.5, NAN).passed is False
 
 
@@ -119,12 +119,12 @@ def test_a_run_in_doubt_never_passes(value: float | None, passed: bool | None) -
 @pytest.mark.parametrize(
     ("gate", "value", "evidence"),
     [
-        ({"at_least": 0.85}, None, "accuracy is missing (≥ 0.85)"),
-        ({}, None, "accuracy is missing"),
-        ({"at_most": 2.0}, NAN, "accuracy is nan, which is no number (≤ 2)"),
-        ({"at_least": 0.85}, 0.84999, "accuracy 0.84999 ≥ 0.85"),
-        ({"at_least": 0.00001}, 0.0000123, "accuracy 1.23e-05 ≥ 1e-05"),
-        ({"at_least": 1.0, "at_most": 1e6}, 123456.7, "accuracy 123457 ≥ 1 and ≤ 1e+06"),
+        ({"at_least": 0.85}, None, "is missing (≥ 0.85)"),
+        ({}, None, "is missing"),
+        ({"at_most": 2.0}, NAN, "is nan, which is no number (≤ 2)"),
+        ({"at_least": 0.85}, 0.84999, "0.84999 ≥ 0.85"),
+        ({"at_least": 0.00001}, 0.0000123, "1.23e-05 ≥ 1e-05"),
+        ({"at_least": 1.0, "at_most": 1e6}, 123456.7, "123457 ≥ 1 and ≤ 1e+06"),
     ],
 )
 def test_values_are_told_so_that_they_never_belie_the_verdict(

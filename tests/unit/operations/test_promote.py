@@ -151,7 +151,7 @@ async def test_gates_are_held_against_the_champion_of_today(registry: ScriptedRe
     plan = await office.desk.plan(V13)
     [gate] = plan.gates
     assert (gate.passed, gate.evidence) == (
-        False, "accuracy 0.9100 ≥ 0.85 · champion v12 0.9500 (−0.0400, tolerance 0.01)",
+        False, "0.9100 ≥ 0.85 · champion v12 0.9500 (−0.0400, tolerance 0.01)",
     )  # fmt: skip
     assert plan.demand.reason
     with pytest.raises(Refused, match="a reason is needed"):

@@ -172,7 +172,7 @@ async def test_a_version_without_its_files_is_refused(
 async def test_a_gate_that_fails_is_told_and_holds_nobody_up(registry: ScriptedRegistry, tmp_path: Path) -> None:
     office = Office(registry, tmp_path, Restore(), models=GATED)
     plan = await office.desk.plan(BACK)
-    assert "gate accuracy: accuracy 0.9000 ≥ 0.99" in [concern.text for concern in plan.warnings]
+    assert "gate accuracy: 0.9000 ≥ 0.99" in [concern.text for concern in plan.warnings]
     assert not plan.demand.reason
     assert (await office.carry_out(plan.id)).state is OperationState.DONE
 
