@@ -25,7 +25,7 @@ run: $(VENV)/.installed ## The dashboard on your own systems
 	@$(BIN)/mlops-tui
 
 test: $(VENV)/.installed ## Every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 check: $(VENV)/.installed ## Lint, format, types, import contracts, generated documentation
 	$(BIN)/ruff check .
