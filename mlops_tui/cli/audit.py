@@ -6,12 +6,13 @@ from datetime import datetime
 
 import click
 
-from mlops_tui.cli.options import reports_errors, say
+from mlops_tui.cli.options import config_option, reports_errors, say, settings_of
 from mlops_tui.config.paths import journal_file
 from mlops_tui.operations.journal import Journal, Record
 
 
 @click.command()
+@config_option
 @click.option(
     "--journal", metavar="FILE", envvar="MLOPS_TUI_JOURNAL", help="The journal, where it is not the usual one."
 )
@@ -28,6 +29,7 @@ from mlops_tui.operations.journal import Journal, Record
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @reports_errors
 def audit(
+    config: str | None,
     journal: str | None,
     verify: bool,
     verb: str | None,
@@ -45,7 +47,8 @@ def audit(
     """
     from pathlib import Path
 
-    kept = Journal(Path(journal) if journal else journal_file())
+    settings, _ = settings_of(config)
+    kept = Journal(Path(journal) if journal else journal_file(settings.journal))
     if verify:
         sys.exit(_verify(kept))
     found = list(_latest(kept.records()))

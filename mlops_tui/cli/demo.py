@@ -124,7 +124,7 @@ def demo(
                         *("--log-file", str(home / "engine.log")),
                     ),
                     companion=lambda: failure(world),
-                    environ={TOKEN_ENV: GITHUB_TOKEN, "MLOPS_TUI_JOURNAL": str(home / "journal.jsonl")},
+                    environ={TOKEN_ENV: GITHUB_TOKEN},
                     clock=str(clock),
                 )
             )

@@ -1,10 +1,11 @@
 """The operations as commands: the same plan, rules and journal as the screen's keys, one command a verb."""
 
 import asyncio
+import signal
 import string
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -134,7 +135,8 @@ async def _operate(request: PlanRequest, common: _Common) -> int:
             return 0
         if plan.refusals:
             raise _refusal(plan)
-        confirmation = _confirm(plan, common)
+        with _interruptible():
+            confirmation = _confirm(plan, common)
         row = await _follow(engine, await engine.execute(plan.id, confirmation))
     if common.json:
         click.echo(row.model_dump_json(indent=2))
@@ -175,6 +177,18 @@ async def _engine(common: _Common) -> AsyncIterator["EnginePort"]:
         yield engine
     finally:
         await engine.close()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question at once: asyncio's own handler waits until the loop runs again, which it does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _confirm(plan: Plan, common: _Common) -> Confirmation:

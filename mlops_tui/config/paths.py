@@ -54,8 +54,10 @@ def log_file() -> Path:
     return Path(platformdirs.user_log_dir(APP)) / "engine.log"
 
 
-def journal_file() -> Path:
-    """Return the journal of operations: `$MLOPS_TUI_JOURNAL`, or in the user's state folder."""
+def journal_file(configured: str | None = None) -> Path:
+    """Return the journal of operations: as configured, `$MLOPS_TUI_JOURNAL`, or in the user's state folder."""
+    if configured:
+        return Path(configured).expanduser()
     if named := os.environ.get("MLOPS_TUI_JOURNAL"):
         return Path(named)
     return Path(platformdirs.user_state_dir(APP)) / "journal.jsonl"

@@ -183,6 +183,8 @@ class Settings(Section):
 
     read_only: bool = False
     """Whether nothing may be changed from here."""
+    journal: str | None = None
+    """The journal of operations; `$MLOPS_TUI_JOURNAL`, or in the user's state folder, where unset."""
     ui: UiSettings = UiSettings()
     """How the screen looks."""
     github: GitHubSettings = GitHubSettings()
@@ -242,11 +244,13 @@ def refuse_untrusted(settings: Settings, path: Path) -> None:
         "mlflow.tracking_uri": settings.mlflow.tracking_uri,
         "mlflow.registry_uri": settings.mlflow.registry_uri,
         **registries,
+        "journal": settings.journal,
     }
     for key, value in keys.items():
         if value is not None:
+            what = "records" if key == "journal" else "credentials"
             raise ConfigError(
-                f"{path}: {key} decides where credentials go, and nobody named this file",
+                f"{path}: {key} decides where {what} go, and nobody named this file",
                 f"if you trust it: --config {path}, or MLOPS_TUI_CONFIG={path}",
             )
 

@@ -57,6 +57,7 @@ def write_settings(home: Path, places: Places, size: Size) -> Path:
         namespaces += bulk.namespaces()
         github += f"\nruns = {bulk.RUNS_OF_A_REPOSITORY}"
     sections = [
+        f"journal = {json.dumps(str(home / 'journal.jsonl'))}",
         f"{github}\nrepositories = {json.dumps(repositories)}",
         f'[mlflow]\ntracking_uri = "{places.mlflow}"\nchampion = "champion"',
         *(

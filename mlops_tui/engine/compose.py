@@ -93,7 +93,7 @@ def build_engine(
         {name: source.actor for source in registries for name in source.info.environments},
         github.actor,
     )
-    place = Place(clock, systems, settings, chosen, Journal(journal_file()), scope.read_only)
+    place = Place(clock, systems, settings, chosen, Journal(journal_file(settings.journal)), scope.read_only)
     return Engine(
         sources,
         scope,

@@ -56,6 +56,7 @@ class Approve(Verb):
             idle="" if chosen else f"it waits for nobody's approval: it is {state_of(target.body)}",
             steps=(_step(target, chosen, decision, comment, place),) if chosen else (),
             command=_command(target, chosen, decision, comment, place),
+            preview=await _evidence(target),
             patience=120.0,
             facts={"environments": ", ".join(names), "decision": decision},
         )
@@ -68,6 +69,15 @@ class Approve(Verb):
         pending = await target.forge.pending(target.repository, target.id)
         # What nobody waits for any more was decided, and not by this operation.
         return None if any(_name(each) in names for each in pending) else False
+
+
+async def _evidence(target: Target) -> str:
+    """Return what is being decided: the change, its commit, and how the jobs before it ended."""
+    body = target.body
+    commit, branch = str(body.get("head_sha") or "")[:7], str(body.get("head_branch") or "")
+    jobs = await target.forge.jobs(target.repository, target.id)
+    ended = [f"{job['name']}: {job['conclusion']}" for job in jobs if job.get("conclusion")]
+    return "\n\n".join(filter(None, (f"{body.get('display_title') or ''} ({commit} on {branch})", ", ".join(ended))))
 
 
 def _chosen(asked: str, pending: Sequence[Json], request: PlanRequest) -> list[Json]:

@@ -13,6 +13,9 @@ from mlops_tui.domain.operation import Change, Concern, FieldKind, GateResult, P
 from mlops_tui.operations.journal import Journal, Record
 from mlops_tui.operations.systems import ClusterSystem, ForgeSystem, RegistrySystem
 
+ALL_NAMESPACES = "*"
+"""Stands in an environment's namespaces for all that no other environment names."""
+
 
 class Systems(Protocol):
     """The systems of the environments; a name that is not known raises `ConfigError`."""
@@ -201,6 +204,7 @@ def environment_of(request: PlanRequest, place: Place, namespace: str = "") -> s
             raise ConfigError(
                 f"there is no environment {request.environment}", f"there are: {', '.join(place.environments)}"
             )
+        _refuse_another_s(request, place, namespace)
         return request.environment
     fitting = [
         name for name, settings in place.environments.items() if not namespace or namespace in settings.namespaces
@@ -209,3 +213,19 @@ def environment_of(request: PlanRequest, place: Place, namespace: str = "") -> s
         fitting = fitting or list(place.environments)
         raise ConfigError(f"{request.target}: which environment?", f"--env with one of: {', '.join(fitting)}")
     return fitting[0]
+
+
+def _refuse_another_s(request: PlanRequest, place: Place, namespace: str) -> None:
+    """Raise `ConfigError` where a namespace is not the named environment's: its rules are not those that hold there."""
+    own = place.environments[request.environment]
+    if not namespace or namespace in own.namespaces:
+        return
+    owners = [
+        name
+        for name, settings in place.settings.environments.items()
+        if namespace in settings.namespaces and settings.context == own.context
+    ]
+    if owners or (own.namespaces and ALL_NAMESPACES not in own.namespaces):
+        has = ", ".join(own.namespaces) or "the context's own"
+        hint = f"--env {owners[0]}" if owners else f"the namespaces of {request.environment}: {has}"
+        raise ConfigError(f"{request.target}: namespace {namespace} is not in {request.environment}", hint)

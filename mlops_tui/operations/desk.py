@@ -68,6 +68,8 @@ class Desk:
         self._notify = notify
         self._plans: dict[str, _Planned] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._waiting: set[str] = set()
+        """Operations that have sent everything and wait for its effect."""
 
     @property
     def running(self) -> int:
@@ -196,6 +198,7 @@ class Desk:
         except Exception as error:
             log.exception("operation %s", operation.id)
             state, outcome, code = OperationState.UNKNOWN, f"internal error: {type(error).__name__}", 6
+        self._waiting.discard(operation.id)
         operation.end(state, outcome, code)
         record = self._record(operation, "outcome", state, operation.row.outcome)
         operation.publish()
@@ -213,6 +216,8 @@ class Desk:
             operation.holds.append(step.title)
             if step.verify is not None and operation.patience > 0:
                 operation.enter(number, step, OperationState.VERIFYING)
+                last = number == len(operation.draft.steps) - 1
+                (self._waiting.add if last else self._waiting.discard)(operation.id)
                 outcome = await self._verify(operation, step) or outcome
         return outcome or operation.plan.title
 
@@ -245,9 +250,9 @@ class Desk:
         settings = self._place.environments.get(draft.environment)
         if not draft.lock or settings is None or not settings.lock:
             return contextlib.nullcontext()
-        return ReleaseLock(
-            self._place.systems.cluster(draft.environment), draft.lock, operation.by, operation.id, self._place.clock
-        )
+        cluster = self._place.systems.cluster(draft.environment)
+        clock, by = self._place.clock, f"{operation.by}@{socket.gethostname()}"
+        return ReleaseLock(cluster, draft.lock, by, operation.id, clock, over=self._waiting)
 
     def _record(
         self, operation: "_Operation", event: str, state: OperationState | None = None, outcome: str = ""

@@ -5,6 +5,7 @@ It expires: whoever dies while holding it keeps nobody waiting for longer than `
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final
@@ -22,14 +23,28 @@ HOLD_SECONDS: Final = 60
 class ReleaseLock:
     """Holds the release lock of a namespace while an operation runs. An async context manager.
 
+    Args:
+        over: Operations that have sent all they had to send and only wait for its effect: it is taken from them, or a
+            rollout that hangs could not be repaired by whoever started it.
+
     Entering raises `Refused` while somebody else has it, and `SourceError` where leases cannot be read or written.
     """
 
-    def __init__(self, cluster: ClusterSystem, namespace: str, by: str, operation: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        cluster: ClusterSystem,
+        namespace: str,
+        by: str,
+        operation: str,
+        clock: Clock,
+        *,
+        over: Collection[str] = (),
+    ) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._holder = f"{by}/{operation}"
         self._clock = clock
+        self._over = over
         self._lease: dict[str, Any] = {}
         self._renewing: asyncio.Task[None] | None = None
 
@@ -113,7 +128,7 @@ class ReleaseLock:
     def _refuse_if_held(self, lease: dict[str, Any]) -> None:
         spec = lease.get("spec") or {}
         holder, renewed = spec.get("holderIdentity"), spec.get("renewTime")
-        if not holder or not renewed:
+        if not holder or not renewed or holder.rpartition("/")[2] in self._over:
             return
         ends = datetime.fromisoformat(renewed) + timedelta(seconds=spec.get("leaseDurationSeconds") or 0)
         if self._clock.now() < ends:

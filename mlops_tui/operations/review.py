@@ -54,10 +54,7 @@ class Review(Verb):
                 PlanField(name="event", label="Review", kind=FieldKind.CHOICE, value=event, choices=choices),
                 PlanField(name="body", label="Text", kind=FieldKind.BLOCK, value=text),
             ),
-            changes=(
-                Change(what="commit", before=target.head[:12], after=target.head[:12]),
-                Change(what="our verdict", before=_state(own), after=EVENTS[event][2].lower().replace("_", " ")),
-            ),
+            changes=(Change(what="our verdict", before=_state(own), after=EVENTS[event][2].lower().replace("_", " ")),),
             warnings=(*over(target), *_doubts(target, event)),
             refusals=(
                 *await not_permitted(target.forge, target.repository, NEEDS),

@@ -1,7 +1,9 @@
 """What the verbs for Deployments share: finding one, who would undo a change, following a rollout, leaving a mark."""
 
+import asyncio
 import re
 import shlex
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,6 +20,10 @@ REPLICA_SETS: Final = "replicasets.apps"
 AUTOSCALERS: Final = "horizontalpodautoscalers.autoscaling"
 CHANGE_CAUSE: Final = "kubernetes.io/change-cause"
 REVISION: Final = "deployment.kubernetes.io/revision"
+POD_SECONDS: Final = 5.0
+"""Between two looks at the pods of a rollout that is waited for."""
+ON_THE_WAY: Final = ("", "ContainerCreating", "PodInitializing")
+"""What a container waits for that is starting."""
 ATTEMPTS: Final = 5
 """How often a write is prepared anew because only the status of its object had changed."""
 SETTLING: Final = 2.0
@@ -211,6 +217,15 @@ async def follow(target: Target, execution: Execution, accepted: Json, *fields: 
     Raises:
         NotVerified: It failed, was changed by somebody else, or the Deployment is gone.
     """
+    telling = asyncio.create_task(_tell_of_pods(target, execution))
+    try:
+        return await _followed(target, execution, accepted, fields)
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _followed(target: Target, execution: Execution, accepted: Json, fields: Sequence[str]) -> str:
     generation = int(accepted["metadata"]["generation"])
     async for body in target.cluster.watch(DEPLOYMENTS, target.namespace, target.name):
         if body is None:
@@ -231,6 +246,28 @@ async def follow(target: Target, execution: Execution, accepted: Json, *fields: 
         if phase is RolloutPhase.FAILED:
             raise NotVerified(message, f"roll {target.address} back")
     raise NotVerified(f"{target.address} cannot be watched any more")
+
+
+async def _tell_of_pods(target: Target, execution: Execution) -> None:
+    """Say again and again why pods do not start: the Deployment itself only says that they have not."""
+    labels = target.body["spec"]["selector"].get("matchLabels") or {}
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    while True:
+        await execution.clock.sleep(POD_SECONDS)
+        try:
+            pods = await target.cluster.find("pods", target.namespace, selector)
+        except SourceError:
+            return  # a courtesy: whoever may not read pods still sees the rollout
+        reasons = Counter(reason for pod in pods if (reason := _waits(pod)) not in ON_THE_WAY)
+        for reason, count in sorted(reasons.items()):
+            execution.say(f"{count} pod{'s' if count > 1 else ''}: {reason}")
+
+
+def _waits(pod: Json) -> str:
+    """Return why a pod's first container that waits does so; empty where none does."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    waiting = ((status.get("state") or {}).get("waiting") or {} for status in statuses)
+    return next((str(state["reason"]) for state in waiting if state.get("reason")), "")
 
 
 def _progressing(body: Json) -> Json | None:

@@ -44,8 +44,9 @@ class NumberField(Widget, can_focus=True, inherit_bindings=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"field--value", "field--hint", "field--problem"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,right,k,l", "step(1)", show=False),
-        Binding("down,left,j,h", "step(-1)", show=False),
+        # No letters: whoever types a name to confirm must not change the number by it.
+        Binding("up,right", "step(1)", show=False),
+        Binding("down,left", "step(-1)", show=False),
         Binding("pageup", "step(10)", show=False),
         Binding("pagedown", "step(-10)", show=False),
         Binding("enter", "done", show=False),

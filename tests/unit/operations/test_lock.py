@@ -155,3 +155,18 @@ async def test_one_that_nobody_can_tell_of_is_not_held(clock: ManualClock) -> No
     with pytest.raises(Refused, match="was not taken: no answer"):
         async with lock(leases, clock):
             pytest.fail("nobody knows whether it is held")
+
+
+async def test_it_is_taken_from_an_operation_that_only_waits_for_its_effect(leases: Leases, clock: ManualClock) -> None:
+    waiting = lock(leases, clock)
+    await waiting.__aenter__()
+    mending = ReleaseLock(leases, "ml", "dana", "op-2", clock, over={"op-1"})  # type: ignore[arg-type]
+    async with mending:
+        assert leases.holder == "dana/op-2"
+        # Its renewals, and its end, leave the new holder alone.
+        await clock.advance(HOLD_SECONDS)
+        await waiting.__aexit__(None, None, None)
+        assert leases.holder == "dana/op-2"
+    with pytest.raises(Refused):
+        async with lock(leases, clock, "ines"), ReleaseLock(leases, "ml", "dana", "op-3", clock):  # type: ignore[arg-type]
+            pass
