@@ -8,7 +8,14 @@ import click
 
 from mlops_tui.cli.options import config_option, reports_errors, say, settings_of
 from mlops_tui.config.paths import journal_file
+from mlops_tui.domain.clock import SystemClock
+from mlops_tui.domain.errors import ConfigError
+from mlops_tui.domain.operation import OperationState
+from mlops_tui.operations.catalogue import VERBS
+from mlops_tui.operations.desk import operator
 from mlops_tui.operations.journal import Journal, Record
+
+STATES = [state.value for state in OperationState if state.ended] + ["open"]
 
 
 @click.command()
@@ -17,15 +24,18 @@ from mlops_tui.operations.journal import Journal, Record
     "--journal", metavar="FILE", envvar="MLOPS_TUI_JOURNAL", help="The journal, where it is not the usual one."
 )
 @click.option("--verify", is_flag=True, help="Check the chain of hashes; a break makes exit 1.")
-@click.option("--verb", metavar="NAME", help="Only this operation: promote, scale …")
+@click.option("--verb", type=click.Choice([verb.name for verb in VERBS]), metavar="NAME", help="Only this operation.")
 @click.option("--target", metavar="TEXT", help="Only targets that contain this.")
 @click.option("--env", "environment", metavar="NAME", help="Only this environment.")
 @click.option("--by", metavar="TEXT", help="Only operators whose name contains this.")
-@click.option("--state", metavar="STATE", help="Only this end: done, failed, refused, unknown; open for intents.")
+@click.option("--state", type=click.Choice(STATES), help="Only this end; open for what was begun and never ended.")
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), metavar="DATE", help="From then on, UTC."
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@click.option("--resolve", metavar="ID", help="Say what became of an open operation: with --as, and --reason.")
+@click.option("--as", "state_as", type=click.Choice(["done", "failed"]), help="For --resolve.")
+@click.option("--reason", metavar="TEXT", default="", help="For --resolve: how you know.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @reports_errors
 def audit(
@@ -39,6 +49,9 @@ def audit(
     state: str | None,
     since: datetime | None,
     limit: int | None,
+    resolve: str | None,
+    state_as: str | None,
+    reason: str,
     format_: str,
 ) -> None:
     """List what was done to which release, by whom, when, why, and how it ended; refusals and failures too.
@@ -51,6 +64,9 @@ def audit(
     kept = Journal(Path(journal) if journal else journal_file(settings.journal))
     if verify:
         sys.exit(_verify(kept))
+    if resolve:
+        _resolve(kept, resolve, state_as, reason)
+        return
     found = list(_latest(kept.records()))
     if verb:
         found = [record for record in found if record.request.verb == verb]
@@ -81,6 +97,24 @@ def _verify(journal: Journal) -> int:
     return 1
 
 
+def _resolve(journal: Journal, operation: str, state: str | None, reason: str) -> None:
+    """Write down what a person has found out about an operation whose end nobody wrote down."""
+    if not state or not reason.strip():
+        raise ConfigError(f"--resolve {operation} needs --as done or --as failed, and --reason")
+    found = [record for record in journal.open_intents() if record.operation.startswith(operation)]
+    if len(found) != 1:
+        known = ", ".join(record.operation for record in journal.open_intents()) or "none"
+        raise ConfigError(f"--resolve {operation} names no open operation", f"open: {known}")
+    values = {
+        "event": "resolved",
+        "state": OperationState(state),
+        "outcome": f"{state}, by the word of {operator()}",
+        "reason": reason,
+        "at": SystemClock().now(),
+    }
+    click.echo(_line(journal.append(Record.model_validate({**dict(found[0]), **values}))))
+
+
 def _latest(records: Iterable[Record]) -> Iterable[Record]:
     """Return one record an operation, the one that says most, in the order in which they were begun."""
     latest: dict[str, Record] = {}
@@ -96,4 +130,5 @@ def _state(record: Record) -> str:
 def _line(record: Record) -> str:
     reason = f" because: {record.reason}" if record.reason else ""
     outcome = f": {record.outcome}" if record.outcome and record.outcome != record.title else ""
-    return f"{record.at:%Y-%m-%d %H:%M:%SZ}  {_state(record):<8}  {record.by}  {record.title}{outcome}{reason}"
+    who = f"{_state(record):<8}  {record.by}"
+    return f"{record.at:%Y-%m-%d %H:%M:%SZ}  {record.operation}  {who}  {record.title}{outcome}{reason}"

@@ -48,10 +48,12 @@ def cli(context: click.Context, /, config: str | None, environments: tuple[str, 
         )
     # What stands before a command holds for it too.
     given = {"config": config, "environments": environments, **flags}
-    if context.invoked_subcommand in OPERATIONS and environments:
+    if context.invoked_subcommand in (*OPERATIONS, audit.name):
         if len(environments) > 1:
             raise click.UsageError(f"{context.invoked_subcommand} takes one environment")
-        given["environment"] = environments[0]
+        # By its own name: what a verb calls its parameters is the verb's business.
+        del given["environments"]
+        given |= {"environment": environments[0]} if environments else {}
     context.default_map = {
         name: dict.fromkeys(command.commands, given) if isinstance(command, click.Group) else given
         for name, command in cli.commands.items()

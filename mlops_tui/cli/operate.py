@@ -5,7 +5,7 @@ import signal
 import string
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -130,10 +130,15 @@ async def _operate(request: PlanRequest, common: _Common) -> int:
         if common.dry_run:
             click.echo(plan.model_dump_json(indent=2) if common.json else "\n".join(plan_lines(plan)))
             return _refusal(plan).exit_code if plan.refusals else 0
+        if common.json and (plan.idle or plan.refusals):
+            click.echo(plan.model_dump_json(indent=2))
         if plan.idle:
             say(f"nothing to do: {plan.idle}")
             return 0
         if plan.refusals:
+            # The engine refuses it as well, and writes that down.
+            with suppress(Refused):
+                await engine.execute(plan.id, Confirmation())
             raise _refusal(plan)
         with _interruptible():
             confirmation = _confirm(plan, common)
@@ -258,5 +263,5 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.preview:
         lines += ["", *(f"  | {line}" for line in plan.preview.splitlines()), ""]
     if plan.command:
-        lines += [f"  same as: {line}" for line in plan.command.splitlines()]
+        lines += ["  the same by hand:", *(f"    {line}" for line in plan.command.splitlines())]
     return lines

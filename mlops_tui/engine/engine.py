@@ -23,7 +23,7 @@ from mlops_tui.sources.base import Delta, Source
 
 log = logging.getLogger(__name__)
 
-_OPERATIONS = SourceState(source=SOURCE, kind=SourceKind.OPERATIONS, label="journal", status=SourceStatus.LIVE)
+_OPERATIONS = SourceState(source=SOURCE, kind=SourceKind.OPERATIONS, label="", status=SourceStatus.LIVE)
 
 DETAIL_TIMEOUT = 20.0
 """Seconds that a detail may take before the row's own facts have to do."""

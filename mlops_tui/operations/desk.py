@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from mlops_tui.domain.clock import Clock
 from mlops_tui.domain.errors import ConfigError, Conflict, MlopsTuiError, OutcomeUnknown, Refused
@@ -29,6 +30,10 @@ log = logging.getLogger(__name__)
 
 PLANS = 50
 """Plans kept for confirmation; older ones have to be made anew."""
+LONGEST = timedelta(hours=12)
+"""After which an operation no longer runs, even if a process has the same number."""
+TELLING_SECONDS = 10.0
+"""How long an engine that is left waits for the notifications of operations that are over."""
 PROGRESS_LINES = 30
 """Lines of progress that an operation keeps."""
 SOURCE = "operations"
@@ -70,6 +75,8 @@ class Desk:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[str] = set()
         """Operations that have sent everything and wait for its effect."""
+        self._ended: set[str] = set()
+        """Operations that are over, and of which others are still being told."""
 
     @property
     def running(self) -> int:
@@ -149,7 +156,7 @@ class Desk:
     async def settle(self) -> None:
         """Look up what became of the operations that an earlier sitting began and did not end; tell and record it."""
         for record in self._place.journal.open_intents():
-            if _still_runs(record):
+            if _still_runs(record, self._place.clock.now()):
                 continue
             verb = self._verbs.get(record.request.verb)
             happened: bool | None = None
@@ -174,6 +181,9 @@ class Desk:
 
     async def close(self) -> None:
         """Stop waiting for what runs: the journal has it, and the next start looks it up."""
+        telling = [task for name, task in self._running.items() if name in self._ended]
+        if telling:
+            await asyncio.wait(telling, timeout=TELLING_SECONDS)
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
@@ -201,9 +211,11 @@ class Desk:
         self._waiting.discard(operation.id)
         operation.end(state, outcome, code)
         record = self._record(operation, "outcome", state, operation.row.outcome)
+        self._ended.add(operation.id)
         operation.publish()
         if record is not None:
             await self._tell_others(record)
+        self._ended.discard(operation.id)
 
     async def _take_steps(self, operation: "_Operation") -> str:
         outcome = ""
@@ -343,10 +355,12 @@ class _Operation:
         left = [step.title for step in self.draft.steps[len(self.holds) :]]
         done = len(self.holds)
         next_ = ""
-        if state is not OperationState.DONE and self.holds:
+        if state is not OperationState.DONE and self.holds and left:
             # Half-way is the state that nobody can guess: say exactly what holds and what does not.
-            outcome = f"{outcome}; done: {', '.join(self.holds)}" + (f"; not done: {', '.join(left)}" if left else "")
+            outcome = f"{outcome}; done: {', '.join(self.holds)}; not done: {', '.join(left)}"
             next_ = "plan it again to finish" + (", or undo it" if self.plan.undo else "")
+        elif state is OperationState.FAILED and self.holds:
+            next_ = "everything was sent: look at the row" + (", or undo it" if self.plan.undo else "")
         elif state is OperationState.UNKNOWN:
             next_ = "look at the row before anything is tried again"
         elif state is OperationState.FAILED:
@@ -398,10 +412,12 @@ def _sentence(error: MlopsTuiError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
-def _still_runs(record: Record) -> bool:
+def _still_runs(record: Record, now: datetime) -> bool:
     """Say whether the process that wrote an intent still lives, on this machine: it will write the outcome."""
-    if record.host != socket.gethostname() or record.process in (0, os.getpid()):
-        return record.process == os.getpid() and record.host == socket.gethostname()
+    if record.host != socket.gethostname() or not record.process or now - record.at > LONGEST:
+        return False
+    if record.process == os.getpid():
+        return True
     try:
         os.kill(record.process, 0)
     except ProcessLookupError:

@@ -6,6 +6,7 @@ from mlops_tui.domain.base import RowKind
 from mlops_tui.domain.operation import Change, Concern, PlanRequest
 from mlops_tui.operations.base import Draft, Execution, Place, Step, Verb
 from mlops_tui.operations.journal import Record
+from mlops_tui.operations.rollback import revisions
 from mlops_tui.operations.rollouts import (
     CHANGE_CAUSE,
     DEPLOYMENTS,
@@ -72,7 +73,11 @@ class Restart(Verb):
         )
 
     async def happened(self, record: Record, place: Place) -> bool | None:
-        return None  # one restart looks like another
+        # The revision that a restart makes says whose it is, for as long as it is kept.
+        target = await find(record.request, place)
+        found = [target.body, *(await revisions(target)).values()]
+        causes = [(body["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "") for body in found]
+        return any(f"mlops-tui {record.operation}" in said for said in causes)
 
 
 def _stamp(body: Json) -> str:

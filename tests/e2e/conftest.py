@@ -23,7 +23,8 @@ def home(tmp_path: Path) -> dict[str, str]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("MLFLOW_", "MLOPS_TUI_", "GITHUB_", "GH_")) and name not in ("KUBECONFIG", "NO_COLOR")
+        if not name.startswith(("MLFLOW_", "MLOPS_TUI_", "GITHUB_", "GH_"))
+        and name not in ("KUBECONFIG", "NO_COLOR", "COLUMNS", "LINES")
     }
     folders = {
         "HOME": "home",

@@ -94,7 +94,10 @@ async def test_plan_do_and_audit(shell: Shell, server: Server) -> None:
     code, out, err = await shell.run("scale", target, "4", "--dry-run")
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == f"Scale {target} from 2 to 4 replicas"
-    assert f"same as: kubectl --context admin -n {server.namespace} scale deployment fraud-api --replicas=4" in out
+    assert (
+        f"the same by hand:\n    kubectl --context admin -n {server.namespace} scale deployment fraud-api --replicas=4"
+        in out
+    )
     code, out, err = await shell.run("--env", "production", "scale", target, "4", "--dry-run", "--format", "json")
     assert Plan.model_validate_json(out).environment == "production"
     assert await replicas(server) == 2

@@ -286,3 +286,29 @@ async def test_operations_of_earlier_sittings_are_told_at_the_start(desk: MakeDe
     told.rows.clear()
     desk().past()
     assert [(row.state, row.outcome) for row in told.rows] == [(OperationState.DONE, "the shed is red")]
+
+
+async def test_an_engine_that_is_left_at_the_end_still_tells_the_others(
+    place: Callable[..., Any], verb: Paint, told: Told
+) -> None:
+    async def slowly(record: Any) -> None:
+        await asyncio.sleep(0.05)
+        await told.outcome(record)
+
+    made = Desk(place(), [verb], tell=told.row, notify=slowly)
+    made.execute((await made.plan(RED)).id, YES)
+    await told.end()
+    await made.close()
+    assert [record.outcome for record in told.records] == ["the shed is red"]
+
+
+async def test_what_was_all_sent_is_not_to_be_planned_again(desk: MakeDesk, told: Told, verb: Paint) -> None:
+    async def act(execution: Execution) -> None:
+        pass
+
+    async def verify(execution: Execution) -> str:
+        raise NotVerified("not yet")
+
+    verb.steps = (Step("roll out", act, verify=verify),)
+    row = await carried_out(desk(), told)
+    assert row.next == "everything was sent: look at the row, or undo it"
