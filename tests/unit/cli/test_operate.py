@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from mlops_tui.cli import operate
 from mlops_tui.cli.main import cli
 from mlops_tui.domain.operation import OperationState, PlanRequest
+from mlops_tui.operations.base import Verb
 from mlops_tui.operations.catalogue import VERBS
 from mlops_tui.operations.journal import Journal
 from tests.unit.operations.test_journal import record
@@ -22,7 +23,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize("before", [[], ["--env", "production"]])
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_a_verb_is_asked_for_what_was_given_and_nothing_else(
-    verb: operate.Verb, before: list[str], monkeypatch: pytest.MonkeyPatch
+    verb: Verb, before: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[PlanRequest, operate._Common]] = []
 
