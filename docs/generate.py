@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from mlops_tui.cli.main import cli
-from mlops_tui.config.keymap import ACTIONS, Place, read_keymap
+from mlops_tui.config.keymap import ACTIONS, PANES, Place, read_keymap
 from mlops_tui.config.settings import Settings
 from mlops_tui.demo.troubles import TROUBLES
 from mlops_tui.operations.catalogue import VERBS
@@ -46,8 +46,12 @@ def key_summary() -> str:
     keymap = read_keymap({})
     elsewhere = (Place.DETAIL, Place.PLAN, Place.OPERATIONS)
     shown = [action for action in ACTIONS if action.place not in elsewhere and keymap.shown(action.id)]
+    where = {place: f"{place.value.capitalize()}: " for place in PANES.values()}
     cells = [
-        (" ".join(f"`{key}`" for key in keymap.shown(a.id, every=True).split()), a.help[0].lower() + a.help[1:])
+        (
+            " ".join(f"`{key}`" for key in keymap.shown(a.id, every=True).split()),
+            where.get(a.place, "") + a.help[0].lower() + a.help[1:],
+        )
         for a in shown
     ]
     half = (len(cells) + 1) // 2

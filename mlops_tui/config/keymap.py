@@ -77,7 +77,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     _write("version.promote", "p", "promote…", "Plan to promote the version", Place.MODELS, "promote", 1),
     _write(
-        "version.restore", "b", "roll back…", "Plan to let an earlier version serve again", Place.MODELS, "restore", 1
+        "version.restore", "b", "roll back…", "Plan to approve an earlier version again", Place.MODELS, "restore", 1
     ),
     _write("version.archive", "", "archive…", "Plan to archive the version", Place.MODELS, "archive"),
     _write("pull.comment", "c", "comment…", "Write a comment", Place.PULLS, "comment", 1),
