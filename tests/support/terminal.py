@@ -23,7 +23,8 @@ class Terminal:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
-        environment.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # of whoever runs the tests, not of this terminal
+            environment.pop(name, None)
         self.began = time.monotonic()
         self.output = b""
         self.process: pexpect.spawn[bytes] = pexpect.spawn(
