@@ -20,9 +20,7 @@ STATES = [state.value for state in OperationState if state.ended] + ["open"]
 
 @click.command()
 @config_option
-@click.option(
-    "--journal", metavar="FILE", envvar="MLOPS_TUI_JOURNAL", help="The journal, where it is not the usual one."
-)
+@click.option("--journal", metavar="FILE", help="The journal, where it is not the one that operations are written to.")
 @click.option("--verify", is_flag=True, help="Check the chain of hashes; a break makes exit 1.")
 @click.option("--verb", type=click.Choice([verb.name for verb in VERBS]), metavar="NAME", help="Only this operation.")
 @click.option("--target", metavar="TEXT", help="Only targets that contain this.")

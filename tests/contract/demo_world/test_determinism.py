@@ -56,6 +56,7 @@ def everything(addresses: demo.Addresses) -> dict[str, str]:
         ask(mlflow, f"{api}/registered-models/search", f"{api}/model-versions/search?max_results=1000")
         found = mlflow.post(f"{api}/runs/search", json={"experiment_ids": ["1", "2", "3", "4"], "max_results": 1000})
         seen["runs/search"] = found.raise_for_status().text
+        ask(mlflow, f"{api}/experiments/search?max_results=100")
     span = f"start={AT.timestamp() - FAR_BACK}&end={AT.timestamp()}&step=60"
     with httpx.Client(base_url=addresses["prometheus_url"], trust_env=False, timeout=30) as prometheus:
         ask(prometheus, f"/api/v1/query_range?query=model_latency_bucket&{span}")

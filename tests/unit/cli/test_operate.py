@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from mlops_tui.cli import operate
 from mlops_tui.cli.main import cli
+from mlops_tui.config.paths import journal_file
 from mlops_tui.domain.operation import OperationState, PlanRequest
 from mlops_tui.operations.base import Verb
 from mlops_tui.operations.catalogue import VERBS
@@ -65,6 +66,18 @@ def test_the_audit_is_filtered_by_what_stands_before_it_too(journal: Journal) ->
     assert (code, "op-1" in shown, "op-0" in shown) == (0, True, False)
     code, shown = audit("--state", "nonsense")
     assert (code, "is not one of" in shown) == (2, True)
+
+
+def test_the_audit_reads_where_operations_are_written(journal: Journal, tmp_path: Path) -> None:
+    journal.append(record("by-variable", "outcome", state=OperationState.DONE))
+    configured = Journal(tmp_path / "configured.jsonl")
+    configured.append(record("by-file", "outcome", state=OperationState.DONE))
+    settings = tmp_path / "named.toml"
+    settings.write_text(f'journal = "{configured.path}"\n')
+    assert journal_file(str(configured.path)) == configured.path
+    assert "by-variable" in audit()[1]
+    shown = audit("--config", str(settings))[1]
+    assert ("by-file" in shown, "by-variable" in shown) == (True, False)
 
 
 def test_an_open_operation_is_resolved_by_somebody_s_word(journal: Journal) -> None:
